@@ -1,0 +1,1 @@
+"""What every replica is: journal, records, clock, sync, API and board. Knows no other package."""

@@ -1,0 +1,21 @@
+"""The kinds of record that this version understands: a file each.
+
+Everything that the store, the session and the API need to know of a kind is in its ``Kind``; they
+never name one.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+from shared.core.kinds.equipment import EQUIPMENT
+from shared.core.kinds.kind import Kind
+from shared.core.kinds.task import TASK
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (EQUIPMENT, TASK)})
+
+
+@lru_cache(1024)
+def record_kind(event_kind: str) -> str:
+    """Return ``equipment`` of ``equipment.state``."""
+    return event_kind.partition(".")[0]

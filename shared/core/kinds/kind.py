@@ -1,0 +1,82 @@
+"""What the rest of the program may ask of a kind of record."""
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from shared.core.event import Event
+from shared.core.policy import Policy
+from shared.core.record import Record
+
+Row = tuple[Any, ...]
+
+
+class Lane(enum.IntEnum):
+    """The two lanes of the hub's feed. A record travels in one only. Stored and sent."""
+
+    CONTROL = 0  # tasks, later bookings, roster, revocations: never behind a long backlog
+    RECORDS = 1  # the rest
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A typed table that a kind fills.
+
+    Attributes:
+        name: Of the table.
+        columns: Its columns, those of the primary key first.
+        key: How many of them are the primary key.
+        settled: Column that, once set, is not unset by an older event that arrives later.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    key: int = 1
+    settled: str | None = None
+
+
+class SideRow(msgspec.Struct, frozen=True):
+    """A row of a second table, derived from a single event (an attempt of a task)."""
+
+    table: Table
+    row: Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of record: its bodies, its rules, its rows. All functions are pure.
+
+    Attributes:
+        name: ``equipment``; event kinds are ``equipment.*``.
+        lane: Lane of the hub's feed that its records travel in.
+        bodies: Type of the body by event kind.
+        judge: Reason why the hub refuses an event of a valid body, or None.
+            Arguments: event, decoded body, record as the hub holds it, whether the author is
+            the hub.
+        policy: Policy of a register, or None if concurrent siblings are no conflict there.
+        severity: Weight of a sibling under ``most-severe``.
+        value: What of an event's body counts as its value, for people and to compare.
+        resolution: Turn a value that a person chose into ``(event kind, body)``; raises Invalid.
+        table: Its typed table.
+        row: Row of the typed table, in the order of its columns.
+        side_rows: Rows of other tables that one applied event makes.
+        devices: In the control lane, the devices that a record concerns.
+        related: Subjects of the same kind whose status those devices need too.
+    """
+
+    name: str
+    lane: Lane
+    bodies: Mapping[str, type[msgspec.Struct]]
+    judge: Callable[[Event, Any, Record, bool], str | None]
+    policy: Callable[[str], Policy | None]
+    severity: Callable[[Event], int]
+    value: Callable[[Event], Any]
+    resolution: Callable[[str, Any], tuple[str, msgspec.Struct]]
+    table: Table
+    row: Callable[[Record], Row]
+    side_tables: tuple[Table, ...] = ()
+    side_rows: Callable[[Event], tuple[SideRow, ...]]
+    devices: Callable[[Record], tuple[str, ...]]
+    related: Callable[[Record], tuple[str, ...]]

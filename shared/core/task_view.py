@@ -1,0 +1,141 @@
+"""A task as the API shows it (SHAPES, Task)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from shared.core import instants
+from shared.core import record as records
+from shared.core.event import Dot
+from shared.core.kinds.task import Allocation, Attempt, Edge, Failure, Retry, Task
+from shared.core.lifecycle import ACTING, Status
+from shared.core.record import Record
+from shared.core.waiting import Reason, Waiting
+
+
+class ClaimView(msgspec.Struct, frozen=True):
+    """What an attempt's outcome counts for: allocation and attempt number."""
+
+    epoch: str | None
+    n: int
+    attempt: int
+
+
+class AttemptView(msgspec.Struct, frozen=True):
+    """An attempt as the API shows it."""
+
+    id: str
+    task: str
+    device: str
+    boot: str
+    claim: ClaimView
+    started_at: str
+    ended_at: str | None
+    outcome: str | None
+    progress: float | None
+    error: Failure | None
+    output: dict[str, Any] | None
+
+
+class TaskChange(msgspec.Struct, frozen=True):
+    """An entry of a task's history."""
+
+    dot: Dot
+    at: str
+    actor: str
+    device: str
+    status: str | None
+    attempt: int | None
+    reason: str | None
+
+
+class TaskView(msgspec.Struct, frozen=True):
+    """A task as the API shows it."""
+
+    id: str
+    site: str
+    type: str
+    payload: dict[str, Any]
+    priority: str
+    requester: str
+    device: str | None
+    requires: tuple[str, ...]
+    after: tuple[Edge, ...]
+    not_before: str | None
+    start_to_close_s: float | None
+    max_attempts: int
+    retry: Retry
+    on_orphan: str
+    status: str
+    waits_for: tuple[Reason, ...]
+    attempts: Sequence[AttemptView]
+    history: Sequence[TaskChange]
+    created_at: str
+    updated_at: str
+    etag: str
+
+
+def shown_status(task: Task, waiting: Waiting | None) -> Status:
+    """Return the status to show: what waiting means here, and a cancel that is under way."""
+    if task.status is Status.WAITING and task.cancel_asked and task.allocation is not None:
+        return Status.CANCELLING  # asked of a device that has not answered yet
+    if task.status in ACTING and task.cancel_asked:
+        return Status.CANCELLING
+    if task.status is Status.WAITING:
+        return waiting.status if waiting else Status.QUEUED
+    return task.status
+
+
+def view(
+    task: Task,
+    record: Record,
+    *,
+    waiting: Waiting | None,
+    attempts: Sequence[AttemptView] = (),
+    history: Sequence[TaskChange] = (),
+) -> TaskView:
+    """Return the task as the API shows it; ``waiting`` says why, if its status is waiting."""
+    spec = task.spec
+    status = shown_status(task, waiting)
+    is_waiting = task.status is Status.WAITING and status is not Status.CANCELLING
+    return TaskView(
+        id=task.id,
+        site=task.site,
+        type=spec.type,
+        payload=spec.payload,
+        priority=task.priority.word,
+        requester=spec.requester,
+        device=task.allocation.device if task.allocation else spec.device,
+        requires=spec.requires,
+        after=spec.after,
+        not_before=instants.text_or_none(spec.not_before_ms),
+        start_to_close_s=spec.start_to_close_s,
+        max_attempts=spec.max_attempts,
+        retry=spec.retry,
+        on_orphan=spec.on_orphan.value,
+        status=status.value,
+        waits_for=waiting.reasons if waiting and is_waiting else (),
+        attempts=attempts,
+        history=history,
+        created_at=instants.text(task.created_ms),
+        updated_at=instants.text(task.updated_ms),
+        etag=records.etag(record),
+    )
+
+
+def attempt_view(task_id: str, allocation: Allocation, attempt: Attempt) -> AttemptView:
+    """Return an attempt as the API shows it."""
+    return AttemptView(
+        id=attempt.id,
+        task=task_id,
+        device=allocation.device,
+        boot=attempt.boot,
+        claim=ClaimView(allocation.epoch, allocation.n, attempt.number),
+        started_at=instants.text(attempt.started_ms),
+        ended_at=instants.text_or_none(attempt.ended_ms),
+        outcome=attempt.outcome.value if attempt.outcome else None,
+        progress=None,
+        error=attempt.error,
+        output=attempt.output,
+    )

@@ -1,0 +1,227 @@
+"""A replica: a journal, the records folded from it, and a clock, for asyncio.
+
+One thread owns the writing connection, one the reading one. Writes that arrive while a
+transaction is under way gather and share the next one's fsync; the await returns after it. A
+transaction crosses to the database thread once. Subscribers hear of a change when it is durable.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+from shared.core.clock import ClockTrust
+from shared.core.record import Record
+from shared.errors import Busy, StoreClosed
+from shared.store import database
+from shared.store.guard import GuardFile
+from shared.store.node import Node
+from shared.store.store import Identity, Outcome, Store
+from shared.store.transaction import Change, Reading, Transaction
+
+GROUP_MAX = 512  # writes that share a transaction: beyond this the fsync no longer dominates
+WAITING_MAX = 8192  # writes that may wait; then callers are told to come back
+
+T = TypeVar("T")
+Listener = Callable[[list[Change]], None]
+
+log = logging.getLogger(__name__)
+
+
+class Replica:
+    """Durable writes, short reads and changes of one data folder. See ``open_replica``."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: ThreadPoolExecutor,
+        reader: ThreadPoolExecutor,
+        reading: Reading,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._reader = reader
+        self._reading = reading
+        self._waiting: deque[tuple[Callable[[Transaction], Any], asyncio.Future[Any]]] = deque()
+        self._flusher: asyncio.Future[None] | None = None
+        self._listeners: list[Listener] = []
+        self._closing = False
+
+    @property
+    def node(self) -> Node:
+        """This node as of the last commit: who it is, its logs and their heads, its position."""
+        return self._store.node
+
+    @property
+    def notice(self) -> str | None:
+        """Why this node took a new incarnation when it was opened, or None."""
+        return self._store.notice
+
+    async def write(self, change: Callable[[Transaction], T]) -> T:
+        """Run a function of the current records; return its result after the fsync.
+
+        Args:
+            change: Reads and appends through the transaction; runs on the database thread, so it
+                must be quick and touch nothing else. If it raises, nothing of it happened.
+
+        Raises:
+            Busy: WAITING_MAX writes wait already.
+            StoreClosed: The node is going down.
+            StoreFull: The disk is full; nothing of it happened.
+        """
+        if self._closing:
+            raise StoreClosed("the node is going down")
+        if len(self._waiting) >= WAITING_MAX:
+            raise Busy(f"{WAITING_MAX} writes wait for the disk; try again")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._waiting.append((change, done))
+        if self._flusher is None:
+            self._flusher = loop.create_future()
+            loop.call_soon(self._start_group)
+        return await done
+
+    async def read(self, question: Callable[[Reading], T]) -> T:
+        """Run a function of what is committed, in one short read transaction, beside the writer."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reader, self._answer, question)
+
+    async def record(self, kind: str, subject: str) -> Record:
+        """Return a record as shown here; without registers if nothing is known of it."""
+        return await self.read(lambda reading: reading.record(kind, subject))
+
+    def subscribe(self, listener: Listener) -> AbstractContextManager[None]:
+        """Call ``listener`` with the changes of every commit, in order, once they are durable.
+
+        It runs on the event loop and must not block.
+        """
+        return self._subscription(listener)
+
+    async def about_to_leave(self) -> None:
+        """Make the guard cover our logs as they are, before anything of them is sent."""
+        if self._store.must_guard:
+            await self.run_on_writer(lambda store: store.about_to_leave())
+
+    async def run_on_writer(self, work: Callable[[Store], T]) -> T:
+        """Run something of the store itself (guard, incarnation) between two transactions."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, work, self._store)
+
+    async def close(self) -> None:
+        """Refuse new writes and wait for those that were accepted."""
+        self._closing = True
+        while self._flusher is not None:
+            await asyncio.shield(self._flusher)
+
+    # ------------------------------------------------------------------ group commit
+
+    def _start_group(self) -> None:
+        """Hand everything that waits to the database thread, as one transaction."""
+        size = min(len(self._waiting), GROUP_MAX)
+        group = [self._waiting.popleft() for _ in range(size)]
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(
+            self._writer, self._store.commit, [change for change, _ in group]
+        )
+        running.add_done_callback(lambda ended: self._end_group(group, ended))
+
+    def _end_group(
+        self, group: list[tuple[Callable[[Transaction], Any], asyncio.Future[Any]]], ended: Any
+    ) -> None:
+        error = ended.exception()
+        if error is None:
+            committed = ended.result()
+            self._tell(committed.changes)
+            outcomes = committed.outcomes
+        else:
+            outcomes = [Outcome(error=error)] * len(group)
+        for (_, done), outcome in zip(group, outcomes, strict=True):
+            if done.done():  # its caller was cancelled; the write lasts all the same
+                continue
+            if outcome.error is None:
+                done.set_result(outcome.value)
+            else:
+                done.set_exception(outcome.error)
+        if self._waiting:
+            self._start_group()
+        elif self._flusher is not None:
+            self._flusher.set_result(None)
+            self._flusher = None
+
+    def _tell(self, changes: list[Change]) -> None:
+        if not changes:
+            return
+        for listener in tuple(self._listeners):
+            try:
+                listener(changes)
+            except Exception:  # one bad listener never stops the rest (promise 6)
+                log.exception("a listener failed; the change is durable all the same")
+
+    @contextmanager
+    def _subscription(self, listener: Listener) -> Any:
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    def _answer(self, question: Callable[[Reading], T]) -> T:
+        with self._reading.snapshot():
+            return question(self._reading)
+
+
+@asynccontextmanager
+async def open_replica(
+    folder: Path,
+    identity: Identity,
+    *,
+    now_ms: Callable[[], int],
+    trust: Callable[[], ClockTrust],
+    chance: Random,
+) -> AsyncIterator[Replica]:
+    """Open a data folder for this process alone, and close it clean.
+
+    Args:
+        folder: Made if it does not exist.
+        identity: Role, device and sites.
+        now_ms: Wall clock, Unix ms.
+        trust: How far to trust it at present.
+        chance: Source of incarnations and epochs.
+
+    Raises:
+        StoreLocked: Another process runs on the folder.
+        StoreTooNew: A newer version wrote it.
+        StoreCorrupt: It is damaged.
+    """
+    with database.folder_lock(folder):
+        writer = ThreadPoolExecutor(1, thread_name_prefix="journal-writer")
+        reader = ThreadPoolExecutor(1, thread_name_prefix="journal-reader")
+        path = str(folder / database.FILE)
+        writing = database.connect(path)
+        try:
+            store = Store(
+                writing,
+                identity,
+                GuardFile(folder),
+                now_ms=now_ms,
+                trust=trust,
+                chance=chance,
+            )
+            reading = database.connect(path, read_only=True)
+            try:
+                replica = Replica(store, writer, reader, Reading(reading))
+                try:
+                    yield replica
+                finally:
+                    await replica.close()
+            finally:
+                reader.shutdown()
+                reading.close()
+        finally:
+            writer.shutdown()
+            writing.close()

@@ -1,0 +1,131 @@
+"""SQLite as Skerry uses it: WAL, ``synchronous=FULL``, STRICT tables, numbered migrations."""
+
+import fcntl
+import functools
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from shared.errors import StoreCorrupt, StoreFull, StoreLocked, StoreTooNew
+
+FILE = "skerry.db"
+CACHE_KIB = 2048  # per connection; boards are small, the working set is the recent tail
+WAL_PAGES = 1000  # checkpoint after some 4 MiB: readers here are short, so it always completes
+
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
+
+
+@functools.cache
+def sql(text: str) -> str:
+    """Write ``$n`` as ``?n``: in SQLite ``$n`` is a name, bound by first appearance."""
+    return re.sub(r"\$(\d+)", r"?\1", " ".join(text.split()))
+
+
+def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open a database, or ``:memory:``, with the settings that every promise rests on."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")  # promise 1: a commit survives a power cut
+    db.execute("PRAGMA foreign_keys = OFF")  # ids are given in one place; checks cost the hot path
+    db.execute("PRAGMA temp_store = MEMORY")
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+    db.execute("PRAGMA busy_timeout = 5000")
+    if read_only:
+        db.execute("PRAGMA query_only = ON")
+    return db
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the schema up to this version, all steps in one transaction.
+
+    Raises:
+        StoreTooNew: A newer version wrote the database.
+        StoreCorrupt: It is no database of ours.
+    """
+    try:
+        (have,) = db.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise StoreCorrupt(
+            f"{FILE} is not a SQLite database ({error}); set it aside and start again: "
+            "an agent then fetches its records from the hub"
+        ) from error
+    steps = _migrations()
+    newest = steps[-1][0]
+    if have > newest:
+        raise StoreTooNew(f"the database has schema {have}, this version knows {newest}: upgrade")
+    if have == newest:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for number, text in steps:
+            if number > have:
+                for statement in _statements(text):
+                    db.execute(statement)
+        db.execute(f"PRAGMA user_version = {newest}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def _migrations() -> list[tuple[int, str]]:
+    folder = resources.files("shared.store.sql")
+    names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".sql"))
+    return [(int(n[:4]), (folder / n).read_text(encoding="utf-8")) for n in names]
+
+
+def _statements(text: str) -> Iterator[str]:
+    """Split a migration; ``executescript`` would commit the transaction around it."""
+    pending = ""
+    for line in text.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn SQLite's errors into ours, by what the caller can do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        code = (error.sqlite_errorcode or 0) & 0xFF
+        if code in _FULL or code == sqlite3.SQLITE_IOERR:
+            raise StoreFull(
+                f"the store cannot be written: {error}; free space on its disk"
+            ) from error
+        raise
+    except sqlite3.DatabaseError as error:
+        if (error.sqlite_errorcode or 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise StoreCorrupt(f"the database is damaged: {error}") from error
+        raise
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold a data folder for this process; the kernel lets go when the process dies.
+
+    Raises:
+        StoreLocked: Another process runs on it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            raise StoreLocked(
+                f"process {holder or '?'} already runs on {folder}; stop it or take another --data"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

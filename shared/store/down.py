@@ -1,0 +1,234 @@
+"""The way down: an agent takes a chunk of the hub's feed, with the cursor that it reaches.
+
+What is shown = base, folded with the own events that the hub has not judged. Only this file writes
+a base. A refusal needs no undo: the refused event is no longer among the unjudged, so what it had
+hidden shows again by itself.
+"""
+
+import sqlite3
+
+import msgspec
+
+from shared.core import event as events
+from shared.core import register as registers
+from shared.core.clock import Stamp
+from shared.core.event import Event
+from shared.core.kinds import KINDS, record_kind
+from shared.core.register import Register
+from shared.core.vector import Vector
+from shared.errors import BadFrame
+from shared.store import journal
+from shared.store import node as nodes
+from shared.store import records as rows
+from shared.store.database import sql
+from shared.store.journal import Verdict
+from shared.store.transaction import Reading, Transaction
+from shared.sync.frame import Down, RegisterState, VerdictNote
+
+LANES = sql("SELECT lane, cursor, judged FROM lanes")
+SET_LANE = sql(
+    """INSERT INTO lanes (lane, cursor, judged) VALUES ($1, $2, $3)
+    ON CONFLICT (lane) DO UPDATE SET cursor = excluded.cursor, judged = excluded.judged"""
+)
+FORGET_LANES = sql("DELETE FROM lanes")
+FORGET_BASES = sql("UPDATE registers SET base_position = NULL WHERE base_position IS NOT NULL")
+AT = sql("SELECT at FROM journal WHERE origin = $1 AND seq = $2")
+SET_VERDICT = sql(
+    """UPDATE journal SET verdict = $3, reason = $4
+    WHERE origin = (SELECT id FROM origins WHERE name = $1) AND seq = $2
+    RETURNING header, body"""
+)
+HEARD = sql("SELECT count(*), min(entry), max(entry) FROM journal WHERE hash IS NULL")
+FORGET_HEARD = sql("DELETE FROM journal WHERE hash IS NULL AND entry < $1")
+HEARD_MAX = 20_000  # events of others kept for history here; the hub keeps history whole
+HEARD_CHECK = 256  # frames between two looks at that bound
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """How far a lane was followed, and what of our logs the hub had judged there."""
+
+    cursor: int = 0
+    judged: dict[str, int] = {}
+
+
+def lanes(reading: Reading) -> dict[int, Lane]:
+    """Return where this agent stands in each lane."""
+    return {
+        lane: Lane(cursor, msgspec.msgpack.decode(judged, type=dict[str, int]))
+        for lane, cursor, judged in reading.query(LANES)
+    }
+
+
+def adopt(tx: Transaction, epoch: str) -> None:
+    """Follow this hub epoch: cursors and judgements of another mean nothing in it.
+
+    Bases stay readable until their registers come anew; what was judged before counts as pending,
+    so nothing disappears meanwhile.
+    """
+    if tx.hub_epoch == epoch:
+        return
+    tx.adopt(epoch)
+    tx.execute(FORGET_LANES)
+    tx.execute(FORGET_BASES)
+
+
+def take(tx: Transaction, down: Down) -> int:
+    """Store a chunk and the cursor it reaches, in this one transaction; return the cursor.
+
+    Raises:
+        BadFrame: It does not continue what is held here. Nothing is stored.
+    """
+    lane = lanes(tx).get(down.lane, Lane())
+    if down.since > lane.cursor:
+        raise BadFrame(f"lane {down.lane} continues at {lane.cursor}, not at {down.since}", 4409)
+    if down.position < lane.cursor:
+        return lane.cursor  # an old frame come again: everything in it is older than what is held
+    db = tx.db  # all that this group wrote before is in it; what follows gathers until the flush
+    refused = [event for note in down.verdicts if (event := _note_verdict(tx, note))]
+    pending = _Pending(tx, db, down.judged)
+    for event in refused:
+        _show_again(tx, db, event, pending)
+    for state in down.registers:
+        _take_register(tx, db, state, down.position, pending)
+    cursor = max(lane.cursor, down.upto)
+    # A frontier holds for a whole lane only once all that changed up to it is here.
+    judged = down.judged if down.upto == down.position else lane.judged
+    tx.execute(SET_LANE, down.lane, cursor, msgspec.msgpack.encode(judged))
+    if down.registers and down.position % HEARD_CHECK == 0:
+        _forget_heard(tx)
+    return cursor
+
+
+class _Pending:
+    """Own events that the hub had not judged at a frontier."""
+
+    def __init__(self, tx: Transaction, db: sqlite3.Connection, judged: Vector) -> None:
+        self._judged = judged
+        self._db = db
+        own = [log for log in tx.logs() if log.own != nodes.OTHER]
+        behind = [log for log in own if log.head > judged.get(log.name, 0)]
+        self.is_empty = not behind
+        self._after_at = min(
+            (self._at(log.id, judged.get(log.name, 0)) for log in behind), default=0
+        )
+
+    def of(self, record: int, register: str) -> list[Event]:
+        """Return those of one register, in the order in which they were written."""
+        if self.is_empty:
+            return []
+        return [
+            event
+            for event in journal.unjudged(self._db, record, self._after_at)
+            if event.header.register == register
+            and event.header.seq > self._judged.get(event.header.origin, 0)
+        ]
+
+    def _at(self, log: int, seq: int) -> int:
+        row = self._db.execute(AT, (log, seq)).fetchone()
+        return row[0] if row else -1
+
+
+def _take_register(
+    tx: Transaction, db: sqlite3.Connection, state: RegisterState, position: int, pending: _Pending
+) -> None:
+    key = (state.kind, state.subject)
+    held = tx.find(*key)
+    row = db.execute(rows.BASE_POSITION, (held.id, state.name)).fetchone()
+    based_at = row[0] if row else None
+    if based_at is not None and based_at > position:
+        return  # a newer base is here already
+    try:
+        base = registers.unpack(state.state)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadFrame(f"{state.subject} {state.name}: not a register: {error}") from error
+    tx.set_site(key, state.site)
+    shown = held.record.register(state.name)
+    now = _show(shown, base, based_at is not None, pending, held.id, state.name)
+    if now != shown or row is None:
+        tx.set_register(key, state.name, now, tx.next_position())
+    tx.set_base(key, state.name, state.state, position)
+    kind = KINDS.get(state.kind)
+    for event in base.siblings + base.parked:
+        tx.observe(Stamp(event.header.at))
+        _hear(tx, db, held.id, event)
+        if kind is not None and event in base.siblings:
+            tx.applied(event)
+
+
+def _show(
+    shown: Register, base: Register, was_based: bool, pending: _Pending, record: int, name: str
+) -> Register:
+    """Return base folded with what is pending.
+
+    While no verdict was against us, what showed before is part of that: joining is the same fold
+    without reading a backlog's events once for every chunk that arrives.
+    """
+    if pending.is_empty:
+        return base
+    nothing_refused = base.refused == shown.refused and not base.parked and not shown.parked
+    if was_based and nothing_refused:
+        return registers.join(shown, base)
+    for event in pending.of(record, name):
+        base = registers.fold(base, event)
+    return base
+
+
+def _hear(tx: Transaction, db: sqlite3.Connection, record: int, event: Event) -> None:
+    """Keep another's event for history; it is part of no log here."""
+    header = event.header
+    log = tx.open_log(header.origin, header.site)
+    if log.own != nodes.OTHER:
+        return
+    db.execute(
+        journal.INSERT_HEARD,
+        (
+            tx.next_position(),
+            log.id,
+            header.seq,
+            record,
+            header.at,
+            event.header_bytes,
+            event.body_bytes,
+            tx.now_ms,
+        ),
+    )
+
+
+def _note_verdict(tx: Transaction, note: VerdictNote) -> Event | None:
+    """Mark an own event as judged otherwise than applied; return it if it was refused.
+
+    The rows that it made alone go with it.
+    """
+    marked = tx.query(SET_VERDICT, note.origin, note.seq, note.verdict, note.reason)
+    if not marked or note.verdict != Verdict.REFUSED:
+        return None
+    event = events.read(*marked[0])
+    kind = KINDS.get(record_kind(event.header.kind))
+    for side in kind.side_rows(event) if kind else ():
+        keys = " AND ".join(
+            f"{c} = ${i + 1}" for i, c in enumerate(side.table.columns[: side.table.key])
+        )
+        tx.execute(f"DELETE FROM {side.table.name} WHERE {keys}", *side.row[: side.table.key])  # noqa: S608 - names are ours
+    return event
+
+
+def _show_again(tx: Transaction, db: sqlite3.Connection, event: Event, pending: _Pending) -> None:
+    """Show a register without an own event that was refused.
+
+    Its new base may be in the same chunk, and then counts; a record that does not concern this
+    device never gets one, and would show the refused event for ever.
+    """
+    key = (record_kind(event.header.kind), event.header.subject)
+    name = event.header.register
+    held = tx.find(*key)
+    base = rows.load_base(db, held.id).get(name, registers.EMPTY)
+    now = registers.refuse(base, event)
+    for mine in pending.of(held.id, name):
+        now = registers.fold(now, mine)
+    tx.set_register(key, name, now, tx.next_position())
+
+
+def _forget_heard(tx: Transaction) -> None:
+    ((count, _, newest),) = tx.query(HEARD)
+    if count > HEARD_MAX:
+        tx.execute(FORGET_HEARD, newest - HEARD_MAX)

@@ -1,0 +1,164 @@
+"""What gathers during a transaction, and how it is written: each record once."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.core import register as registers
+from shared.core.event import Event
+from shared.core.kinds import KINDS, record_kind
+from shared.core.kinds.kind import Lane, Table
+from shared.store import conflicts, journal
+from shared.store import records as rows
+from shared.store.database import sql
+from shared.store.node import Log
+from shared.store.records import Held
+
+Key = tuple[str, str]
+
+UPDATE_LOG = sql("UPDATE origins SET head = $2, hash = $3, acked = $4, own = $5 WHERE id = $1")
+ENTER_SCOPE = sql(
+    """INSERT INTO scope (device, record, entered) VALUES ($1, $2, $3)
+    ON CONFLICT (device, record) DO NOTHING"""
+)
+
+
+@dataclass
+class Gathered:
+    """Changes not written yet.
+
+    Attributes:
+        journal: Rows of the journal.
+        applied: Events that side rows are derived from.
+        registers: Position of each changed register.
+        bases: Registers as the hub told them, packed, with the hub's position.
+        sites: Records that learned their site after they got their row.
+        logs: Changed logs.
+        before: Each touched record as it was at the last flush.
+    """
+
+    journal: list[tuple[Any, ...]] = field(default_factory=list)
+    applied: list[Event] = field(default_factory=list)
+    registers: dict[tuple[Key, str], int] = field(default_factory=dict)
+    bases: dict[tuple[Key, str], tuple[bytes, int]] = field(default_factory=dict)
+    sites: dict[Key, str] = field(default_factory=dict)
+    logs: dict[str, Log] = field(default_factory=dict)
+    before: dict[Key, Held | None] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.journal or self.registers or self.logs or self.before or self.bases)
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """How long the lists are, to cut them back to."""
+        return len(self.journal), len(self.applied)
+
+    def truncate(self, lengths: tuple[int, int]) -> None:
+        """Cut the lists back."""
+        del self.journal[lengths[0] :]
+        del self.applied[lengths[1] :]
+
+
+def write(
+    db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held], *, is_hub: bool
+) -> list[str]:
+    """Write everything gathered; return the ids of conflicts whose rows changed."""
+    rows.insert_new(db, (held[key] for key in gathered.before if held[key].is_new))
+    if gathered.journal:
+        db.executemany(journal.INSERT, gathered.journal)
+    for key, site in gathered.sites.items():
+        db.execute(rows.SET_SITE, (held[key].id, site))
+    _write_registers(db, gathered, held)
+    changed: dict[Key, int] = {}
+    for (key, _), position in gathered.registers.items():
+        changed[key] = position
+    _write_typed_rows(db, [held[key] for key in changed])
+    _write_side_rows(db, gathered.applied)
+    if is_hub:
+        _enter_scopes(db, held, changed)
+    for log in gathered.logs.values():
+        db.execute(UPDATE_LOG, (log.id, log.head, log.hash, log.acked, log.own))
+    return _derive_conflicts(db, gathered, held)
+
+
+def _write_registers(db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]) -> None:
+    shown, dropped = [], []
+    for (key, name), position in gathered.registers.items():
+        mine = held[key]
+        kind = KINDS.get(key[0])
+        lane = kind.lane if kind else Lane.RECORDS
+        register = mine.record.registers.get(name)
+        if register is None:
+            dropped.append((mine.id, name))
+            continue
+        shown.append((mine.id, name, int(lane), position, registers.pack(register)))
+    bases = [
+        (held[key].id, name, packed, position)
+        for (key, name), (packed, position) in gathered.bases.items()
+    ]
+    for text, batch in (
+        (rows.WRITE_SHOWN, shown),
+        (rows.DROP_REGISTER, dropped),
+        (rows.WRITE_BASE, bases),
+    ):
+        if batch:
+            db.executemany(text, batch)
+
+
+def _write_typed_rows(db: sqlite3.Connection, changed: list[Held]) -> None:
+    batches: dict[str, list[Any]] = {}
+    for held in changed:
+        kind = KINDS.get(held.record.kind)
+        if kind is not None:
+            batches.setdefault(kind.name, []).append(kind.row(held.record))
+    for name, batch in batches.items():
+        db.executemany(rows.upsert(KINDS[name].table), batch)
+
+
+def _write_side_rows(db: sqlite3.Connection, applied: list[Event]) -> None:
+    batches: dict[Table, list[Any]] = {}
+    for event in applied:
+        kind = KINDS.get(record_kind(event.header.kind))
+        for side in kind.side_rows(event) if kind else ():
+            batches.setdefault(side.table, []).append(side.row)
+    for table, batch in batches.items():
+        db.executemany(rows.upsert(table), batch)
+
+
+def _enter_scopes(
+    db: sqlite3.Connection, held: Mapping[Key, Held], changed: Mapping[Key, int]
+) -> None:
+    """Note which devices a record of the control lane concerns, and with it its predecessors."""
+    batch = []
+    for key, position in changed.items():
+        kind = KINDS.get(key[0])
+        if kind is None or kind.lane is not Lane.CONTROL:
+            continue
+        record = held[key].record
+        devices = kind.devices(record)
+        batch += [(device, held[key].id, position) for device in devices]
+        for subject in kind.related(record):
+            other = held.get((key[0], subject)) or rows.load(db, key[0], subject)
+            if other is not None:
+                batch += [(device, other.id, position) for device in devices]
+    if batch:
+        db.executemany(ENTER_SCOPE, batch)
+
+
+def _derive_conflicts(
+    db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]
+) -> list[str]:
+    found = []
+    for (key, name), position in gathered.registers.items():
+        kind = KINDS.get(key[0])
+        if kind is None:
+            continue
+        was = gathered.before.get(key)
+        before = was.record.register(name) if was else registers.EMPTY
+        conflict = conflicts.derive(db, kind, held[key].record, name, before, position)
+        if conflict is not None:
+            found.append(conflict)
+    return found

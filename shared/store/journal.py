@@ -1,0 +1,84 @@
+"""The journal: rows of events, and the questions asked of them."""
+
+import enum
+import sqlite3
+from collections.abc import Iterator
+
+import msgspec
+
+from shared.core import event as events
+from shared.core.event import Event
+from shared.store.database import sql
+
+
+class Verdict(enum.IntEnum):
+    """What the hub said of an event. Stored and sent: never renumbered."""
+
+    PENDING = 0
+    APPLIED = 1
+    REFUSED = 2
+    PARKED = 3
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An event as it lies in the journal."""
+
+    entry: int
+    event: Event
+    received_ms: int
+    verdict: Verdict
+    reason: str | None
+
+
+INSERT = sql(
+    """INSERT INTO journal
+    (entry, origin, seq, record, at, header, body, hash, received_at, verdict, reason, verdict_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"""
+)
+INSERT_HEARD = sql(
+    """INSERT INTO journal
+    (entry, origin, seq, record, at, header, body, hash, received_at, verdict, reason, verdict_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8, 1, NULL, NULL)
+    ON CONFLICT (origin, seq) DO NOTHING"""
+)
+LOG = sql(
+    """SELECT seq, header, body, hash FROM journal
+    WHERE origin = $1 AND seq > $2 ORDER BY seq LIMIT $3"""
+)
+HASH_AT = sql("SELECT hash FROM journal WHERE origin = $1 AND seq = $2")
+UNJUDGED = sql(
+    """SELECT j.header, j.body FROM journal j JOIN origins o ON o.id = j.origin
+    WHERE j.record = $1 AND j.at > $2 AND o.own <> 0 AND j.verdict = 0 ORDER BY j.at"""
+)
+OF_RECORD = sql(
+    """SELECT entry, header, body, received_at, verdict, reason FROM journal
+    WHERE record = $1 AND (at, entry) > ($2, $3) AND at < $4 ORDER BY at, entry LIMIT $5"""
+)
+BEFORE = sql(
+    """SELECT entry, header, body, received_at, verdict, reason FROM journal
+    WHERE record = $1 AND at < $2 ORDER BY at DESC, entry DESC LIMIT $3"""
+)
+
+
+def read_log(
+    db: sqlite3.Connection, origin: int, after: int, limit: int
+) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+    """Yield ``(seq, header, body, hash)`` of a log, from the event after ``after``."""
+    yield from db.execute(LOG, (origin, after, limit))
+
+
+def hash_at(db: sqlite3.Connection, origin: int, seq: int) -> bytes | None:
+    """Return the chain hash at an event, None if it is not held."""
+    row = db.execute(HASH_AT, (origin, seq)).fetchone()
+    return row[0] if row else None
+
+
+def unjudged(db: sqlite3.Connection, record: int, after_at: int) -> list[Event]:
+    """Return an agent's own events of a record, newer than a stamp, that no verdict has marked."""
+    return [events.read(h, b) for h, b in db.execute(UNJUDGED, (record, after_at))]
+
+
+def entry(row: tuple[int, bytes, bytes, int, int, str | None]) -> Entry:
+    """Decode a row of OF_RECORD or BEFORE."""
+    number, header, body, received_ms, verdict, reason = row
+    return Entry(number, events.read(header, body), received_ms, Verdict(verdict), reason)

@@ -1,0 +1,81 @@
+"""Rows of records: loading registers, and writing a changed record once per transaction."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+import msgspec
+
+from shared.core import register as registers
+from shared.core.kinds.kind import Table
+from shared.core.record import Record
+from shared.store.database import sql
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A record as this node holds it.
+
+    Attributes:
+        id: Row id; given when the record is first touched.
+        record: Registers as shown here.
+        is_new: Not in the database yet.
+    """
+
+    id: int
+    record: Record
+    is_new: bool = False
+
+
+FIND = sql("SELECT id, site FROM records WHERE kind = $1 AND subject = $2")
+REGISTERS = sql("SELECT name, shown FROM registers WHERE record = $1")
+BASE = sql("SELECT name, base FROM registers WHERE record = $1 AND base IS NOT NULL")
+INSERT_RECORD = sql("INSERT INTO records (id, kind, subject, site) VALUES ($1, $2, $3, $4)")
+SET_SITE = sql("UPDATE records SET site = $2 WHERE id = $1")
+WRITE_SHOWN = sql(
+    """INSERT INTO registers (record, name, lane, position, shown) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (record, name) DO UPDATE
+    SET position = excluded.position, shown = excluded.shown"""
+)
+WRITE_BASE = sql(
+    "UPDATE registers SET base = $3, base_position = $4 WHERE record = $1 AND name = $2"
+)
+BASE_POSITION = sql("SELECT base_position FROM registers WHERE record = $1 AND name = $2")
+DROP_REGISTER = sql("DELETE FROM registers WHERE record = $1 AND name = $2")
+
+
+def load(db: sqlite3.Connection, kind: str, subject: str) -> Held | None:
+    """Read a record with all its registers; None if this node knows nothing of it."""
+    row = db.execute(FIND, (kind, subject)).fetchone()
+    if row is None:
+        return None
+    row_id, site = row
+    held = {name: registers.unpack(data) for name, data in db.execute(REGISTERS, (row_id,))}
+    return Held(row_id, Record(kind, subject, site, held))
+
+
+def load_base(db: sqlite3.Connection, row_id: int) -> Mapping[str, registers.Register]:
+    """Read the registers as the hub last told them."""
+    return {name: registers.unpack(data) for name, data in db.execute(BASE, (row_id,))}
+
+
+@cache
+def upsert(table: Table) -> str:
+    """Return the statement that writes a row of a typed table."""
+    names = ", ".join(table.columns)
+    marks = ", ".join(f"${i + 1}" for i in range(len(table.columns)))
+    keys = ", ".join(table.columns[: table.key])
+    rest = ", ".join(f"{c} = excluded.{c}" for c in table.columns[table.key :])
+    action = f"UPDATE SET {rest}" if rest else "NOTHING"
+    settled = table.settled
+    guard = f" WHERE excluded.{settled} IS NOT NULL OR {table.name}.{settled} IS NULL"
+    return sql(
+        f"INSERT INTO {table.name} ({names}) VALUES ({marks}) "  # noqa: S608 - names are ours
+        f"ON CONFLICT ({keys}) DO {action}{guard if settled else ''}"
+    )
+
+
+def insert_new(db: sqlite3.Connection, held: Iterable[Held]) -> None:
+    """Give new records their rows."""
+    rows = [(h.id, h.record.kind, h.record.subject, h.record.site) for h in held]
+    if rows:
+        db.executemany(INSERT_RECORD, rows)

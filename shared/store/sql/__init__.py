@@ -1,0 +1,1 @@
+"""Numbered migrations, applied in order; never edited after a release."""

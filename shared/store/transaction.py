@@ -1,0 +1,428 @@
+"""One writing transaction: many writes, each whole or not at all, one fsync.
+
+Changes gather in memory as immutable values; ``flush`` writes each touched record once, however
+many events changed it. A write that raises is undone by putting the former values back, which
+costs nothing; only a write that asks SQL questions of its own needs a savepoint in the database,
+and takes it then. Nothing here is visible to anyone before ``Store.commit`` has fsynced.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.core import chain, clock
+from shared.core import event as events
+from shared.core import record as records
+from shared.core import register as registers
+from shared.core.clock import ClockTrust, Stamp
+from shared.core.event import Event
+from shared.core.kinds import record_kind
+from shared.core.record import Record
+from shared.core.register import Register
+from shared.core.vector import Origin, Vector
+from shared.errors import Refused, TooLarge
+from shared.store import flush
+from shared.store import node as nodes
+from shared.store import records as rows
+from shared.store.database import sql
+from shared.store.flush import Gathered, Key
+from shared.store.journal import Verdict
+from shared.store.node import Log, Node
+from shared.store.records import Held
+
+UPDATE_NODE = sql("UPDATE node SET position = $1, stamp = $2, hub_epoch = $3 WHERE id = 1")
+_ABSENT: Any = object()
+T = TypeVar("T")
+Former = tuple[MutableMapping[Any, Any], Any, Any]  # mapping, key, what stood there
+
+
+class Change(msgspec.Struct, frozen=True, order=True):
+    """What a subscriber hears: this record is another now.
+
+    ``conflict`` and ``device`` are kinds here too.
+    """
+
+    position: int
+    kind: str
+    subject: str
+
+
+class Reading:
+    """What may be asked of a store, inside a write or beside it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def record(self, kind: str, subject: str) -> Record:
+        """Return a record as shown here; without registers if nothing is known of it."""
+        held = rows.load(self._db, kind, subject)
+        return held.record if held else Record(kind, subject)
+
+    def query(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a SELECT with ``$n`` parameters."""
+        return self._db.execute(sql(text), values).fetchall()
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection, for the queries of this package."""
+        return self._db
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See one state of the database throughout; keep it short, it pins the WAL."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
+
+
+class Transaction(Reading):
+    """The writes of one group. Built by ``Store.commit`` for each group anew."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        node: Node,
+        cache: Mapping[Key, Held],
+        *,
+        now_ms: int,
+        trust: ClockTrust,
+    ) -> None:
+        super().__init__(db)
+        self.node = node
+        self.now_ms = now_ms
+        self._trust = trust
+        self._cache = cache
+        self._held: dict[Key, Held] = {}
+        self._logs: dict[str, Log] = dict(node.logs)
+        self._changes: dict[Key, int] = {}
+        self._counts = _Counts(
+            node.position, node.stamp, node.next_record, node.parked, node.hub_epoch
+        )
+        self._gathered = Gathered()
+        self._undo: list[Former] | None = None
+        self._saved_logs: set[str] = set()  # whose former value is in the undo of this write
+        self._savepoint = False
+
+    # ------------------------------------------------------------------ what a write may do
+
+    def record(self, kind: str, subject: str) -> Record:
+        """Return a record with all that this group has written so far."""
+        return self.find(kind, subject).record
+
+    def query(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a SELECT that sees what this group has written so far."""
+        return self.db.execute(sql(text), values).fetchall()
+
+    def execute(self, text: str, *values: Any) -> None:
+        """Run a statement on a table that is no record's (devices, answers)."""
+        self.db.execute(sql(text), values)
+
+    def announce(self, kind: str, subject: str) -> int:
+        """Give the next position to a change outside the records, and tell subscribers of it."""
+        position = self.next_position()
+        self._put(self._changes, (kind, subject), position)
+        return position
+
+    def append(
+        self,
+        *,
+        site: str,
+        kind: str,
+        subject: str,
+        register: str,
+        body: msgspec.Struct,
+        actor: str,
+        seen: Vector | None = None,
+    ) -> Event:
+        """Write one event through this node's own log and fold it.
+
+        Args:
+            site: Site of the record and the log.
+            kind: ``record-kind.verb``.
+            subject: Id of the record.
+            register: Register to change.
+            body: Its new value.
+            actor: Who did it.
+            seen: What the author had seen; None: all that this node shows. Clipped to what is held.
+
+        Raises:
+            Refused: The record belongs to another site, or this node has no log there.
+        """
+        key = (record_kind(kind), subject)
+        record = self.find(*key).record
+        if record.site and record.site != site:
+            raise Refused(f"{subject} belongs to site {record.site}, not {site}")
+        origin = self.node.writes.get(site)
+        if origin is None:
+            raise Refused(f"this node does not serve site {site}")
+        current = record.register(register)
+        event = events.make(
+            origin=Origin(origin),
+            seq=self._logs[origin].head + 1,
+            at=clock.tick(self._counts.stamp, self.now_ms),
+            clock=self._trust,
+            site=site,
+            kind=kind,
+            subject=subject,
+            register=register,
+            seen=registers.vector(current) if seen is None else records.clip(seen, current),
+            actor=actor,
+            body=body,
+        )
+        if event.size > events.BODY_BYTES_MAX:
+            raise TooLarge(f"a change of {event.size} bytes; at most {events.BODY_BYTES_MAX}")
+        verdict = Verdict.APPLIED if self.node.is_hub else Verdict.PENDING
+        entry = self.store_event(event, verdict)
+        self.set_register(key, register, registers.fold(current, event), entry)
+        self.applied(event)
+        return event
+
+    # ------------------------------------------------------------------ for sync: logs and bases
+
+    def log(self, origin: str) -> Log | None:
+        """Return a log as this group has left it."""
+        return self._logs.get(origin)
+
+    def logs(self) -> Iterable[Log]:
+        """Return every log."""
+        return self._logs.values()
+
+    def open_log(self, origin: str, site: str) -> Log:
+        """Return a log, starting to hold it if it is new."""
+        log = self._logs.get(origin)
+        if log is None:
+            log = nodes.add_log(self.db, origin, site, nodes.OTHER)
+            self._put(self._logs, origin, log)
+        return log
+
+    def set_log(self, log: Log) -> None:
+        """Change what is known of a log; written at the flush."""
+        if log.name in self._gathered.logs and log.name in self._saved_logs:
+            self._logs[log.name] = self._gathered.logs[log.name] = log  # undone to before the first
+            return
+        self._saved_logs.add(log.name)
+        self._put(self._logs, log.name, log)
+        self._put(self._gathered.logs, log.name, log)
+
+    def find(self, kind: str, subject: str) -> Held:
+        """Return a record with its row, giving it one if it is new."""
+        key = (kind, subject)
+        held = self._held.get(key) or self._cache.get(key) or rows.load(self._db, kind, subject)
+        if held is None:
+            held = Held(self._counts.next_record, Record(kind, subject), is_new=True)
+            self._counts.next_record += 1
+            self._put(self._held, key, held)
+        return held
+
+    def store_event(self, event: Event, verdict: Verdict, reason: str | None = None) -> int:
+        """Append the next event of a complete log to the journal; returns its entry.
+
+        A record gets its site from its first event.
+        """
+        header = event.header
+        key = (record_kind(header.kind), header.subject)
+        held = self.find(*key)
+        if not held.record.site:
+            self.set_site(key, header.site)
+        log = self._logs[header.origin]
+        digest = chain.link(log.hash, event.header_bytes, event.body_bytes)
+        entry = self.next_position()
+        told = entry if verdict in (Verdict.REFUSED, Verdict.PARKED) else None
+        self._gathered.journal.append(
+            (
+                entry,
+                log.id,
+                header.seq,
+                held.id,
+                header.at,
+                event.header_bytes,
+                event.body_bytes,
+                digest,
+                self.now_ms,
+                int(verdict),
+                reason,
+                told,
+            )
+        )
+        if verdict is Verdict.PARKED:
+            self._counts.parked += 1
+        self.set_log(Log(log.id, log.name, log.site, header.seq, digest, log.acked, log.own))
+        stamp = Stamp(header.at)
+        mine = log.own == nodes.OWN_NOW
+        seen = stamp if mine else clock.observe(self._counts.stamp, stamp, self.now_ms)
+        self._counts.stamp = max(self._counts.stamp, seen)
+        return entry
+
+    def set_register(self, key: Key, name: str, register: Register, position: int) -> None:
+        """Change what a register shows, at a position of this node."""
+        held = self.find(*key)
+        record = records.with_register(held.record, name, register, held.record.site)
+        self._set_held(key, Held(held.id, record, held.is_new))
+        self._put(self._gathered.registers, (key, name), position)
+
+    def drop_register(self, key: Key, name: str, position: int) -> None:
+        """Forget a register of which nothing is left."""
+        held = self.find(*key)
+        left = {n: r for n, r in held.record.registers.items() if n != name}
+        record = Record(held.record.kind, held.record.subject, held.record.site, left)
+        self._set_held(key, Held(held.id, record, held.is_new))
+        self._put(self._gathered.registers, (key, name), position)
+
+    def set_base(self, key: Key, name: str, packed: bytes, hub_position: int) -> None:
+        """Remember a register as the hub told it; the register must be shown already."""
+        self.touch(key)
+        self._put(self._gathered.bases, (key, name), (packed, hub_position))
+
+    def set_site(self, key: Key, site: str) -> None:
+        """Say which site a record belongs to."""
+        held = self.find(*key)
+        if held.record.site == site:
+            return
+        record = Record(key[0], key[1], site, held.record.registers)
+        self._set_held(key, Held(held.id, record, held.is_new))
+        if not held.is_new:
+            self._put(self._gathered.sites, key, site)
+
+    def touch(self, key: Key) -> None:
+        """Have a record's row written, though nothing that it shows has changed."""
+        self._set_held(key, self.find(*key))
+
+    def applied(self, event: Event) -> None:
+        """Derive side rows from an event that counts."""
+        self._gathered.applied.append(event)
+
+    def count_parked(self, change: int) -> None:
+        """Count events that may be judged again."""
+        self._counts.parked += change
+
+    @property
+    def parked(self) -> int:
+        """How many events may be judged again once something arrives."""
+        return self._counts.parked
+
+    @property
+    def hub_epoch(self) -> str | None:
+        """Agent: hub epoch adopted last."""
+        return self._counts.hub_epoch
+
+    def adopt(self, hub_epoch: str) -> None:
+        """Agent: follow this hub epoch from now on."""
+        self._counts.hub_epoch = hub_epoch
+
+    def observe(self, stamp: Stamp) -> None:
+        """Move the clock past a stamp seen in a base."""
+        self._counts.stamp = clock.observe(self._counts.stamp, stamp, self.now_ms)
+
+    def next_position(self) -> int:
+        """Give the next position of this node."""
+        self._counts.position += 1
+        return self._counts.position
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection, with all that this group wrote so far exposed to it."""
+        if self._undo is not None and not self._savepoint:
+            self._db.execute("SAVEPOINT one_write")
+            self._savepoint = True
+        if not self._gathered.is_empty:
+            self.flush()
+        return self._db
+
+    # ------------------------------------------------------------------ one write among several
+
+    def attempt(self, write: "Callable[[Transaction], T]") -> T:
+        """Run one write; if it raises, nothing of it stays and the exception goes on."""
+        undo: list[Former] = []
+        counts = self._counts.copy()
+        gathered, lengths = self._gathered, self._gathered.lengths
+        self._undo, self._savepoint = undo, False
+        self._saved_logs.clear()
+        try:
+            result = write(self)
+        except BaseException:
+            _restore(undo)
+            self._gathered, self._counts = gathered, counts
+            gathered.truncate(lengths)
+            if self._savepoint:
+                self._db.execute("ROLLBACK TO one_write")
+            raise
+        finally:
+            if self._savepoint:
+                self._db.execute("RELEASE one_write")
+            self._undo, self._savepoint = None, False
+        return result
+
+    def flush(self) -> None:
+        """Write what has gathered: each record once. What it wrote can still be undone."""
+        gathered, self._gathered = self._gathered, Gathered()
+        conflicts = flush.write(self._db, gathered, self._held, is_hub=self.node.is_hub)
+        for key in gathered.before:
+            held = self._held[key]
+            if held.is_new:
+                self._put(self._held, key, Held(held.id, held.record))
+        for (key, _), position in gathered.registers.items():
+            self._put(self._changes, key, position)
+        for conflict in conflicts:
+            self._put(self._changes, ("conflict", conflict), self._counts.position)
+
+    def finish(self) -> tuple[Node, dict[Key, Held], list[Change]]:
+        """Flush, and return what becomes true once the commit has lasted."""
+        self.flush()
+        counts = self._counts
+        self._db.execute(UPDATE_NODE, (counts.position, counts.stamp, counts.hub_epoch))
+        node = Node(
+            role=self.node.role,
+            device=self.node.device,
+            epoch=self.node.epoch,
+            hub_epoch=counts.hub_epoch,
+            position=counts.position,
+            stamp=counts.stamp,
+            next_record=counts.next_record,
+            parked=counts.parked,
+            logs=self._logs,
+            writes=self.node.writes,
+        )
+        changes = [Change(position, *key) for key, position in self._changes.items()]
+        return node, self._held, sorted(changes)
+
+    # ------------------------------------------------------------------ changes that can be undone
+
+    def _set_held(self, key: Key, held: Held) -> Held:
+        if key not in self._gathered.before:
+            before = self._held.get(key) or self._cache.get(key)
+            if before is None and not held.is_new:
+                before = rows.load(self._db, *key)
+            self._put(self._gathered.before, key, before)
+        self._put(self._held, key, held)
+        return held
+
+    def _put(self, mapping: MutableMapping[Any, Any], key: Any, value: Any) -> None:
+        if self._undo is not None:
+            self._undo.append((mapping, key, mapping.get(key, _ABSENT)))
+        mapping[key] = value
+
+
+@dataclass
+class _Counts:
+    position: int
+    stamp: Stamp
+    next_record: int
+    parked: int
+    hub_epoch: str | None
+
+    def copy(self) -> "_Counts":
+        return _Counts(self.position, self.stamp, self.next_record, self.parked, self.hub_epoch)
+
+
+def _restore(undo: list[Former]) -> None:
+    for mapping, key, value in reversed(undo):
+        if value is _ABSENT:
+            mapping.pop(key, None)
+        else:
+            mapping[key] = value

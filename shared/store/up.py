@@ -1,0 +1,115 @@
+"""The way up: a device reads its own log to send it, the hub takes a stretch of it."""
+
+from shared.core import chain
+from shared.core import event as events
+from shared.core.event import Pair
+from shared.errors import BadFrame
+from shared.store import journal, judge
+from shared.store import node as nodes
+from shared.store.database import sql
+from shared.store.node import Log
+from shared.store.transaction import Reading, Transaction
+from shared.sync.frame import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Forked, Head, Stored, Up
+from shared.sync.pieces import Stretch
+
+HOLD_APART = sql(
+    """INSERT INTO held_apart (origin, seq, header, body, device, received_at)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (origin, seq, header, body) DO NOTHING"""
+)
+HELD_APART_MAX = 100_000  # rows; a device that forks without end must not fill the hub's disk
+COUNT_HELD_APART = sql("SELECT count(*) FROM held_apart")
+HEADS = sql("SELECT name, head, hash FROM origins WHERE own <> 0 AND head > 0")
+LOGS_OF_DEVICE = sql(
+    """SELECT name, head, hash FROM origins
+    WHERE site = $1 AND name > $2 AND name < $3 AND head > 0"""
+)
+
+
+def read(reading: Reading, log: Log, after: int) -> Stretch:
+    """Read the next batch of a log after an event; empty at its end."""
+    previous = chain.GENESIS if after == 0 else journal.hash_at(reading.db, log.id, after)
+    if previous is None:
+        raise BadFrame(f"the hub is ahead of {log.name} {after}", 4409)
+    pairs: list[Pair] = []
+    size = 0
+    for _, header, body, _ in journal.read_log(reading.db, log.id, after, BATCH_EVENTS_MAX):
+        size += len(header) + len(body)
+        if pairs and size > BATCH_BYTES_MAX:
+            break
+        pairs.append(Pair(header, body))
+    return Stretch(log.name, after + 1, previous, pairs)
+
+
+def own_heads(reading: Reading) -> dict[str, Head]:
+    """Return the heads of the logs that were written here, also under former incarnations."""
+    return {name: Head(head, digest) for name, head, digest in reading.query(HEADS)}
+
+
+def heads_of(reading: Reading, device: str, site: str) -> dict[str, Head]:
+    """Return the hub's copies of a device's logs."""
+    rows = reading.query(LOGS_OF_DEVICE, site, f"{device}.", f"{device}/")  # "/" follows "."
+    return {
+        name: Head(head, digest) for name, head, digest in rows if events.device_of(name) == device
+    }
+
+
+def hash_at(reading: Reading, origin: str, seq: int) -> bytes | None:
+    """Return the chain hash that is held at an event."""
+    if seq == 0:
+        return chain.GENESIS
+    rows = reading.query("SELECT id FROM origins WHERE name = $1", origin)
+    return journal.hash_at(reading.db, rows[0][0], seq) if rows else None
+
+
+def take(tx: Transaction, up: Up, *, device: str, site: str) -> Stored | Forked:
+    """Store, judge and fold a stretch of a device's log.
+
+    A stretch that is held already is recognised by its hashes; one that continues another content
+    under the same names is a fork: kept apart, folded nowhere, reported.
+
+    Raises:
+        BadFrame: Not this device's log, a gap, or events that do not belong in it. Nothing stored.
+    """
+    if events.device_of(up.origin) != device:
+        raise BadFrame(f"{device} sends the log {up.origin}", 4403)
+    log = tx.open_log(up.origin, site)
+    if log.site != site or log.own != nodes.OTHER:
+        raise BadFrame(f"{up.origin} is not a log of {device} in {site}", 4403)
+    if up.first > log.head + 1:
+        raise BadFrame(f"{up.origin} continues at {log.head + 1}, not at {up.first}", 4409)
+    fork = _first_difference(tx, log, up)
+    if fork is not None:
+        _hold_apart(tx, up, fork, device)
+        return Forked(up.origin, fork)
+    for pair in up.events[log.head + 1 - up.first :]:
+        event = events.read(pair.header, pair.body)
+        expected = (tx.log(up.origin) or log).head + 1
+        if event.header.origin != up.origin or event.header.seq != expected:
+            raise BadFrame(f"{event.dot} where {up.origin} {expected} was due")
+        judge.take(tx, event, site)
+    judge.again(tx, site)
+    held = tx.log(up.origin) or log
+    return Stored(up.origin, Head(held.head, held.hash))
+
+
+def _first_difference(tx: Transaction, log: Log, up: Up) -> int | None:
+    """Return the number of the first event here that differs from what is held, or None."""
+    if up.first == log.head + 1:
+        return None if up.previous == log.hash else up.first
+    before = up.first - 1
+    held = chain.GENESIS if before == 0 else journal.hash_at(tx.db, log.id, before)
+    if held != up.previous:
+        return up.first
+    digest = up.previous
+    for offset, pair in enumerate(up.events[: log.head + 1 - up.first]):
+        digest = chain.link(digest, pair.header, pair.body)
+        if digest != journal.hash_at(tx.db, log.id, up.first + offset):
+            return up.first + offset
+    return None
+
+
+def _hold_apart(tx: Transaction, up: Up, fork: int, device: str) -> None:
+    ((count,),) = tx.query(COUNT_HELD_APART)
+    for offset, pair in enumerate(up.events[fork - up.first :][: HELD_APART_MAX - count]):
+        tx.execute(HOLD_APART, up.origin, fork + offset, pair.header, pair.body, device, tx.now_ms)
+    tx.announce("device", device)

@@ -1,0 +1,1 @@
+"""Pure: one side of a sync session, whatever carries it."""
