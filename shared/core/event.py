@@ -4,7 +4,7 @@ The header is a msgpack array, the body a msgpack value. Both are stored and rel
 and never encoded again, so that fields and kinds which this version does not know survive.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -46,7 +46,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     v: int
     origin: str
     seq: int
-    at: int
+    at: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a column holds
     clock: str
     site: str
     kind: str
@@ -131,7 +131,7 @@ def read(header_bytes: bytes, body_bytes: bytes) -> Event:
         )
     try:
         header = _header(header_bytes)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrame(f"not an event header: {error}") from error
     if header.seq < 1 or not header.origin:
         raise BadFrame(f"event {header.origin!r} {header.seq} has no valid dot")

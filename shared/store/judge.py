@@ -71,7 +71,7 @@ def _judge_known(tx: Transaction, kind: Kind, event: Event) -> tuple[Verdict, st
         return Verdict.REFUSED, f"{header.subject} belongs to another site"
     try:
         body = _decoder(kind.bodies[header.kind]).decode(event.body_bytes)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Verdict.REFUSED, f"invalid body: {error}"
     reason = kind.judge(event, body, record, False)
     return (Verdict.APPLIED, None) if reason is None else (Verdict.REFUSED, reason)

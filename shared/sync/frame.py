@@ -217,7 +217,7 @@ def decode(data: bytes) -> Frame:
         raise BadFrame("not a frame: unknown packing; upgrade this side or check the address")
     try:
         return _decoder.decode(packed)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrame(f"not a frame of protocol {PROTOCOL}: {error}") from error
 
 

@@ -1,0 +1,146 @@
+"""The agent: one replica, and around it what this device has: tasks, drivers, an uplink, an API."""
+
+import asyncio
+import importlib
+import logging
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from random import Random
+
+from agent import api, boot, handlers
+from agent.dispatcher import Dispatcher
+from agent.equipment import Machines, Wired
+from agent.settings import Settings
+from agent.uplink import Uplink
+from shared import system, tokens
+from shared.api.app import make_app
+from shared.api.context import NodeContext
+from shared.errors import SettingsError
+from shared.replica import Replica, open_replica
+from shared.serving import serve
+from shared.settings import parse_listen
+from shared.store.store import Identity
+from shared.sync.frame import DeviceStatus
+
+HUB_TOKEN = "SKERRY_HUB_TOKEN"  # noqa: S105 - the name of a variable
+
+log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    """Run the agent until ``stop`` is set, then drain.
+
+    Args:
+        settings: Checked.
+        stop: Set by a signal.
+        ready: Called with the URL once the local API answers.
+
+    Raises:
+        StoreError: The data folder cannot be used; nothing was started.
+    """
+    folder = Path(settings.data)
+    device = settings.device
+    chance = system.chance()
+    identity = Identity(
+        "agent", device.id, (device.site,), device.machine_id or system.machine_id()
+    )
+    async with open_replica(
+        folder, identity, now_ms=system.now_ms, trust=system.trust, chance=chance
+    ) as replica:
+        if replica.notice is not None:
+            log.warning("%s: going on under a new incarnation", replica.notice)
+        dispatcher = _dispatcher(settings, folder, replica, chance)
+        machines = Machines(
+            replica, _drivers(settings, chance), site=device.site, boot_ms=system.boot_ms
+        )
+        uplink = _uplink(settings, folder, replica, dispatcher, chance)
+        context = NodeContext(
+            replica=replica,
+            role="agent",
+            id=device.id,
+            sites=(device.site,),
+            version=version("skerry"),
+            tokens=tokens.gather(folder, settings.api.tokens, os.environ),
+            hosts=frozenset(),
+            now_ms=system.now_ms,
+            new_id=system.IdMint(chance),
+            explain=dispatcher.explain,
+            is_stale=machines.is_stale,
+            can_run=dispatcher.can_run,
+            samples=lambda: api.samples(uplink),
+        )
+        listen = parse_listen(settings.api.listen, "$.api.listen")
+        async with (
+            asyncio.TaskGroup() as tasks,
+            serve(make_app(context, routes=api.routes(uplink)), listen) as url,
+        ):
+            running = [
+                tasks.create_task(uplink.run(), name="uplink"),
+                tasks.create_task(machines.run(), name="drivers"),
+                tasks.create_task(dispatcher.run(), name="dispatcher"),
+            ]
+            ready(url)
+            await stop.wait()
+            log.info("draining for at most %s s", settings.dispatcher.drain_s)
+            await dispatcher.drain(settings.dispatcher.drain_s)
+            for task in reversed(running):
+                task.cancel()
+
+
+def _dispatcher(settings: Settings, folder: Path, replica: Replica, chance: Random) -> Dispatcher:
+    return Dispatcher(
+        replica,
+        handlers.build(settings.handlers),
+        folder=folder,
+        boot=boot.mint(chance),
+        concurrency=settings.dispatcher.concurrency,
+        now_ms=system.now_ms,
+        boot_ms=system.boot_ms,
+        chance=chance,
+    )
+
+
+def _drivers(settings: Settings, chance: Random) -> list[Wired]:
+    """Build the drivers; the libraries of the wires are loaded only where one is configured."""
+    if not settings.drivers:
+        return []
+    try:
+        build = importlib.import_module("hardware.build").build_driver
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"$.drivers: {error.name} is missing; install skerry[hardware]"
+        ) from error
+    device = settings.device.id
+    return [
+        Wired(
+            build(one, device=device, now_ms=system.now_ms, chance=chance),
+            one.equipment,
+            one.dwell_s,
+        )
+        for one in settings.drivers
+    ]
+
+
+def _uplink(
+    settings: Settings, folder: Path, replica: Replica, dispatcher: Dispatcher, chance: Random
+) -> Uplink:
+    hub = settings.hub
+    return Uplink(
+        replica,
+        folder=folder,
+        site=settings.device.site,
+        url=hub.url if hub else None,
+        token=os.environ.get(HUB_TOKEN) or (hub.token if hub else None),
+        retry_max_s=settings.sync.retry_max_s,
+        now_ms=system.now_ms,
+        chance=chance,
+        status=lambda: DeviceStatus(
+            backlog=0,
+            clock=system.trust().value,
+            version=version("skerry"),
+            types=dispatcher.types,
+            capabilities=settings.device.capabilities,
+        ),
+    )

@@ -1,0 +1,232 @@
+"""One attempt: the handler's run, how it ended, and what follows for the task."""
+
+import asyncio
+import enum
+import logging
+from typing import Any
+
+import msgspec
+
+from agent.handlers.handler import Handler, HandlerFailed, Output, Run
+from shared.core.kinds.task import (
+    ATTEMPTS_MAX,
+    Attempt,
+    Failure,
+    OnOrphan,
+    Outcome,
+    Progress,
+    Retry,
+    Task,
+)
+from shared.core.lifecycle import Signal, Status, move
+from shared.errors import Rejected
+
+OUTPUT_BYTES_MAX = 448 * 1024  # an event takes 512 KiB; the rest of it needs a little
+MESSAGE_MAX = 2000
+
+log = logging.getLogger(__name__)
+
+
+class Stop(enum.Enum):
+    """Why a run is stopped."""
+
+    CANCEL = "cancel"
+    TIMEOUT = "timeout"
+    SHUTDOWN = "shutdown"
+
+
+class Succeeded(msgspec.Struct, frozen=True):
+    """The handler returned."""
+
+    output: dict[str, Any]
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The handler said that it failed, or did so by surprise."""
+
+    failure: Failure
+    output: dict[str, Any] | None = None
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """The run was ended by us. ``acted``: whether the handler had been called at all."""
+
+    why: Stop
+    acted: bool = True
+
+
+Result = Succeeded | Failed | Stopped
+
+
+class Acting:
+    """An attempt under way, and the way to stop it."""
+
+    def __init__(self, task: Task, attempt: Attempt, *, deadline_ms: int) -> None:
+        self.task = task
+        self.attempt = attempt
+        self.deadline_ms = deadline_ms  # boot clock
+        self.why: Stop | None = None
+        self._runner: asyncio.Task[Any] | None = None
+        self._cancels = 0
+
+    def stop(self, why: Stop) -> None:
+        """Have the run end; the first reason counts. Without effect once the handler returned."""
+        self.why = self.why or why
+        if self._runner is not None:
+            self._cancels += 1
+            self._runner.cancel()
+
+    async def perform(self, handler: Handler, run: Run) -> Result:
+        """Run the handler to its end, however that comes.
+
+        Raises:
+            CancelledError: Somebody else than ``stop`` cancelled us.
+        """
+        try:
+            handler.check(run.payload)
+            if self.why is not None:
+                return Stopped(self.why, acted=False)
+            return Succeeded(fitting(await self._act(handler, run)))
+        except asyncio.CancelledError:
+            return self._cancelled()
+        except HandlerFailed as error:
+            return Failed(error.failure, None if error.output is None else fitting(error.output))
+        except Rejected as error:
+            return Failed(Failure("invalid", error.detail, permanent=True))
+        except Exception as error:  # promise 6: one bad run never stops the rest
+            log.exception("attempt %s of %s failed", self.attempt.id, self.task.id)
+            return Failed(Failure(type(error).__name__, str(error)[:MESSAGE_MAX]))
+
+    async def _act(self, handler: Handler, run: Run) -> Output:
+        self._runner = asyncio.current_task()
+        try:
+            return await handler.run(run)
+        finally:
+            self._unwind()
+
+    def _unwind(self) -> None:
+        """Take back our own requests to cancel: what is left are other people's."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            for _ in range(self._cancels):
+                runner.uncancel()
+
+    def _cancelled(self) -> Result:
+        runner = asyncio.current_task()
+        if runner is not None and runner.cancelling():
+            raise asyncio.CancelledError
+        if self.why is None:
+            return Failed(Failure("cancelled-itself", "the handler gave up without a reason"))
+        return Stopped(self.why)
+
+
+def fitting(output: Output) -> dict[str, Any]:
+    """Return an output that an event can hold and JSON can show.
+
+    What does not fit is replaced by a note: the run has ended as it ended, whatever it left.
+    """
+    try:
+        plain: Any = msgspec.json.decode(msgspec.json.encode(output))
+        size = len(msgspec.msgpack.encode(plain))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        return {"omitted": f"the output cannot be stored: {error}"[:MESSAGE_MAX]}
+    if not isinstance(plain, dict):
+        return {"omitted": f"the output is a {type(plain).__name__}, not an object"}
+    if size > OUTPUT_BYTES_MAX:
+        return {"omitted": f"the output has {size} bytes, at most {OUTPUT_BYTES_MAX} are kept"}
+    return plain
+
+
+# ------------------------------------------------------------------ what follows: pure
+
+
+def conclude(task: Task, result: Result, *, now_ms: int, jitter: float) -> Progress:
+    """Return the move that the end of the newest attempt makes.
+
+    Args:
+        task: Running or cancelling.
+        result: How the attempt ended.
+        now_ms: Wall clock, Unix ms.
+        jitter: Chance in [0, 1) that spreads the retry.
+    """
+    match result:
+        case Succeeded(output):
+            return _ended(task, Signal.SUCCEED, Outcome.SUCCEEDED, now_ms, output=output)
+        case Failed(failure, output):
+            return _failed(task, failure, output, Outcome.FAILED, now_ms, jitter)
+        case Stopped(Stop.TIMEOUT):
+            failure = Failure("timed-out", "it took longer than it may, and was ended")
+            return _failed(task, failure, None, Outcome.TIMED_OUT, now_ms, jitter)
+        case Stopped(Stop.CANCEL):
+            reason = "cancelled on request"
+            return _ended(task, Signal.CANCEL, Outcome.CANCELLED, now_ms, reason=reason)
+        case Stopped(Stop.SHUTDOWN, acted):
+            return abandon(task, now_ms=now_ms, repeatable=not acted, reason="the agent stopped")
+
+
+def abandon(task: Task, *, now_ms: int, repeatable: bool, reason: str) -> Progress:
+    """Return the move of a run that the end of the agent's process ended.
+
+    Args:
+        task: Running or cancelling.
+        now_ms: Wall clock, Unix ms.
+        repeatable: It is known not to have acted, whatever ``on_orphan`` says.
+        reason: For people.
+    """
+    if not repeatable and task.spec.on_orphan is OnOrphan.ASK:
+        return _ended(task, Signal.LOSE, Outcome.UNKNOWN, now_ms, reason=reason)
+    if task.cancel_asked or task.status is Status.CANCELLING:
+        if task.status is Status.RUNNING:  # the request came, and the end before its answer
+            status = move(task.status, Signal.ASK_CANCEL)
+            task = msgspec.structs.replace(task, status=status)
+        return _ended(task, Signal.CANCEL, Outcome.LOST, now_ms, reason=reason)
+    if task.attempts_made >= ATTEMPTS_MAX:
+        reason = f"{reason}, for the {task.attempts_made}th time with this task"
+        return _ended(task, Signal.DIE, Outcome.LOST, now_ms, reason=reason)
+    return _ended(task, Signal.REQUEUE, Outcome.LOST, now_ms, reason=reason)
+
+
+def _failed(
+    task: Task,
+    failure: Failure,
+    output: dict[str, Any] | None,
+    outcome: Outcome,
+    now_ms: int,
+    jitter: float,
+) -> Progress:
+    if task.status is Status.CANCELLING:  # asked to stop, it ended: the failure changes nothing
+        return _ended(task, Signal.CANCEL, outcome, now_ms, error=failure, output=output)
+    if failure.permanent or task.attempts_made >= task.spec.max_attempts:
+        reason = failure.message
+        return _ended(
+            task, Signal.DIE, outcome, now_ms, error=failure, output=output, reason=reason
+        )
+    retry_ms = now_ms + round(1000 * backoff_s(task.spec.retry, task.attempts_made, jitter))
+    ended = _ended(task, Signal.FAIL, outcome, now_ms, error=failure, output=output)
+    return msgspec.structs.replace(ended, not_before_ms=retry_ms, reason=failure.message)
+
+
+def backoff_s(retry: Retry, attempts_made: int, jitter: float) -> float:
+    """Return how long to wait before the next attempt: exponential, capped, full jitter.
+
+    Source: Brooker, Exponential Backoff and Jitter, 2015.
+    """
+    ceiling_s: float = min(retry.max_s, retry.base_s * 2.0 ** (attempts_made - 1))
+    return ceiling_s * jitter
+
+
+def _ended(
+    task: Task,
+    signal: Signal,
+    outcome: Outcome,
+    now_ms: int,
+    *,
+    error: Failure | None = None,
+    output: dict[str, Any] | None = None,
+    reason: str | None = None,
+) -> Progress:
+    assert task.attempt is not None
+    attempt = msgspec.structs.replace(
+        task.attempt, ended_ms=now_ms, outcome=outcome, error=error, output=output
+    )
+    return Progress(move(task.status, signal), task.allocation, attempt, reason)

@@ -1,0 +1,107 @@
+"""What the seated device writes of a task, inside a transaction that proves its claim.
+
+Each function returns the task as it is afterwards, also when it wrote nothing because the claim is
+not (any more) what the caller thought. None: there is no such task here.
+"""
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from shared.core.kinds import task as tasks
+from shared.core.kinds.task import Attempt, Progress, Task
+from shared.core.lifecycle import ACTING, Signal, Status, move
+from shared.store.node import Node
+from shared.store.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+Move = Callable[[Transaction], Task | None]
+
+
+def was_given(task: Task, node: Node) -> bool:
+    """Say whether the task's allocation names this journal of this device."""
+    seat = task.allocation
+    if seat is None:
+        return False
+    origin = f"{seat.device}.{seat.incarnation}"
+    return seat.device == node.device and node.writes.get(task.site) == origin
+
+
+def is_ours(task: Task, node: Node) -> bool:
+    """Say whether this device may start the task.
+
+    Only the hub epoch adopted last allocates; its own allocation has none (model, dispatch 3-4).
+    """
+    seat = task.allocation
+    return was_given(task, node) and seat is not None and seat.epoch in (None, node.hub_epoch)
+
+
+def start(tx: Transaction, task_id: str, *, attempt_id: str, boot: str) -> Task | None:
+    """Write the intent to run a task. Its predecessors need no second look: an end is final."""
+    task = tasks.read(tx.record("task", task_id))
+    if task is None or not is_ours(task, tx.node):
+        return task
+    if task.status is not Status.WAITING or task.cancel_asked:
+        return task
+    attempt = Attempt(id=attempt_id, number=task.attempts_made + 1, boot=boot, started_ms=tx.now_ms)
+    return report(tx, task, Progress(move(task.status, Signal.START), task.allocation, attempt))
+
+
+def close(tx: Transaction, task_id: str, *, signal: Signal, reason: str) -> Task | None:
+    """End a task that waits here, because it was cancelled or can never run."""
+    task = tasks.read(tx.record("task", task_id))
+    if task is None or task.status is not Status.WAITING or not is_ours(task, tx.node):
+        return task
+    status = move(task.status, signal)
+    return report(tx, task, Progress(status, task.allocation, task.attempt, reason))
+
+
+def begin_cancel(tx: Transaction, task_id: str, attempt: Attempt) -> Task | None:
+    """Write that a running attempt is about to be stopped on request."""
+    task = tasks.read(tx.record("task", task_id))
+    if task is None or task.status is not Status.RUNNING or not is_current(task, attempt):
+        return task
+    status = move(task.status, Signal.ASK_CANCEL)
+    return report(tx, task, Progress(status, task.allocation, task.attempt, "cancel requested"))
+
+
+def settle(
+    tx: Transaction, claimed: Task, attempt: Attempt, conclude: Callable[[Task], Progress]
+) -> Task | None:
+    """Write how an attempt ended, if its claim still is the current one.
+
+    Args:
+        tx: The transaction.
+        claimed: The task as it was when it was started; its allocation is half of the claim.
+        attempt: The other half.
+        conclude: What follows for the task as it is now.
+    """
+    task = tasks.read(tx.record("task", claimed.id))
+    if task is None:
+        return None
+    acting = task.status in ACTING
+    if not acting or task.allocation != claimed.allocation or not is_current(task, attempt):
+        log.warning("attempt %s of %s ended after its claim had", attempt.id, claimed.id)
+        return task
+    return report(tx, task, conclude(task))
+
+
+def is_current(task: Task, attempt: Attempt) -> bool:
+    """Say whether an attempt is the newest of the task's current allocation."""
+    newest = task.attempt
+    return newest is not None and (newest.id, newest.number) == (attempt.id, attempt.number)
+
+
+def report(tx: Transaction, task: Task, progress: Progress) -> Task:
+    """Append a status event and return the task after it."""
+    tx.append(
+        site=task.site,
+        kind="task.status",
+        subject=task.id,
+        register=tasks.STATUS,
+        body=progress,
+        actor=tx.node.device,
+    )
+    return msgspec.structs.replace(task, status=progress.status, progress=progress)

@@ -1,0 +1,117 @@
+"""One sync session of this agent: performs the effects of the device's side on the replica."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from shared.link import Ended, Link, Socket
+from shared.replica import Replica
+from shared.store import down, exchange
+from shared.store import node as nodes
+from shared.sync import device
+from shared.sync.frame import DeviceStatus
+
+STATUS_EVERY_S = 15
+
+log = logging.getLogger(__name__)
+
+
+class Progress:
+    """What the uplink remembers across sessions."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self.stored: dict[str, int] = {}  # how far the hub holds our logs
+        self.last_sync_ms: int | None = None
+        self.is_connected = False
+
+    def note_sync(self) -> None:
+        """Note that something was acknowledged just now, in either direction."""
+        self.last_sync_ms = self._now_ms()
+
+
+class DeviceSession:
+    """Runs once, over one socket."""
+
+    def __init__(
+        self,
+        socket: Socket,
+        replica: Replica,
+        *,
+        site: str,
+        status: Callable[[], DeviceStatus],
+        progress: Progress,
+    ) -> None:
+        self._replica = replica
+        self._status = status
+        self._progress = progress
+        hello = exchange.hello(replica.node, site, status())
+        self._heads = {name: head.seq for name, head in hello.heads.items()}
+        self._link: Link[device.State, device.Input, device.Effect] = Link(
+            socket, device.start(hello), device.receive, self._perform, self._news
+        )
+        self.was_open = False
+        self.goes_on_anew = False
+
+    async def run(self) -> Ended:
+        """Run until either side closes; return why.
+
+        Raises:
+            LinkDown: The connection broke.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(self._tell_status(), name="uplink-status")
+            try:
+                return await self._link.run(device.Opened())
+            finally:
+                telling.cancel()
+
+    def ring(self) -> None:
+        """Say that the journal has grown."""
+        self._link.ring()
+
+    async def _tell_status(self) -> None:
+        while True:
+            await asyncio.sleep(STATUS_EVERY_S)
+            await self._link.post(device.StatusChanged(self._status()))
+
+    def _news(self) -> device.Input | None:
+        heads = {
+            log.name: log.head
+            for log in self._replica.node.logs.values()
+            if log.own != nodes.OTHER and log.head > self._heads.get(log.name, 0)
+        }
+        self._heads |= heads
+        return device.Advanced(heads) if heads else None
+
+    async def _perform(self, effect: device.Effect) -> device.Input | None:
+        match effect:
+            case device.Adopt(epoch):
+                cursors = await self._replica.write(lambda tx: exchange.adopt(tx, epoch))
+                self.was_open = self._progress.is_connected = True
+                self._progress.note_sync()
+                return device.Adopted(cursors)
+            case device.ReadLog(origin, after):
+                return await self._read_log(origin, after)
+            case device.TakeDown(chunk):
+                cursor = await self._replica.write(lambda tx: down.take(tx, chunk))
+                self._progress.note_sync()
+                return device.DownTaken(chunk.lane, cursor)
+            case device.NoteStored(origin, seq):
+                self._progress.stored[origin] = seq
+                self._progress.note_sync()
+            case device.TakeNewIncarnation(reason):
+                log.warning("%s; going on under a new incarnation", reason)
+                await self._replica.run_on_writer(lambda store: store.new_incarnation(reason))
+                self.goes_on_anew = True
+            case device.Send() | device.Close():
+                raise AssertionError("the link sends and closes by itself")
+        return None
+
+    async def _read_log(self, origin: str, after: int) -> device.Input:
+        await self._replica.about_to_leave()
+        node = self._replica.node
+        stretch = await self._replica.read(
+            lambda reading: exchange.read_log(reading, node, origin, after)
+        )
+        return device.LogRead(stretch)

@@ -1,0 +1,47 @@
+"""Handlers: a file each. ``handler.py`` says how to bring your own."""
+
+import logging
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+
+from agent.handlers.command import Command
+from agent.handlers.handler import Handler
+from agent.handlers.wait import Wait
+from agent.settings import Handlers
+
+GROUP = "skerry.handlers"
+
+log = logging.getLogger(__name__)
+
+
+def build(settings: Handlers) -> Mapping[str, Handler]:
+    """Return the handlers of this device by task type: ours, then those of installed packages."""
+    built: dict[str, Handler] = {"wait": Wait()}
+    command = settings.command
+    if command.allow:
+        built["command"] = Command(
+            allow=command.allow,
+            timeout_s=command.timeout_s,
+            output_bytes_max=command.output_bytes_max,
+        )
+    for entry in entry_points(group=GROUP):
+        handler = _load(entry)
+        if handler is not None:
+            built[entry.name] = handler
+    return built
+
+
+def _load(entry: EntryPoint) -> Handler | None:
+    """Return an installed handler; None, with the reason in the log, if it is of no use."""
+    if entry.name in ("command", "wait"):
+        # A package must not turn on, or replace, what the operator turned off.
+        log.error("handler %s of %s ignored: that type is built in", entry.name, entry.value)
+        return None
+    try:
+        handler: Handler = entry.load()()
+        if handler.type != entry.name or not handler.timeout_s > 0:
+            raise ValueError(f"its type is {handler.type!r}, its timeout_s {handler.timeout_s!r}")
+    except Exception:  # promise 6: one bad package never stops the agent
+        log.exception("handler %s of %s cannot be used", entry.name, entry.value)
+        return None
+    return handler

@@ -1,0 +1,165 @@
+"""What an operator may set of an agent: ``agent.toml``."""
+
+import re
+import socket
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+
+from hardware.settings import DriverSettings
+from hardware.settings import check as check_driver
+from shared import settings as files
+from shared.core.ids import Name, is_name
+from shared.errors import SettingsError
+
+OUTPUT_BYTES_MAX = 64 * 1024
+"""Of each stream of a command: both, as text that may be thrice as long, must fit in one event."""
+
+DAY_S = 24 * 3600
+
+Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Token = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[device]``.
+
+    Attributes:
+        id: Name of this device; the host's name if not given.
+        site: Site that it belongs to.
+        machine_id: None: the machine's own.
+        capabilities: What tasks may require of it.
+    """
+
+    id: Name = ""
+    site: Name = "demo"
+    machine_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    capabilities: tuple[Name, ...] = ()
+
+
+class Hub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[hub]``; without it the agent stands alone. The token may come from the environment."""
+
+    url: Annotated[str, msgspec.Meta(max_length=2000)]
+    token: Token | None = None
+
+
+class Sync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[sync]``."""
+
+    retry_max_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 30
+
+
+class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[api]``: where to listen, and tokens by the name of their actor."""
+
+    listen: str = "127.0.0.1:8471"
+    tokens: dict[Actor, Token] = {}
+
+
+class Dispatcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[dispatcher]``; concurrency 0 runs no tasks."""
+
+    concurrency: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 1
+    drain_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[handlers.command]``: programs by the name or path that tasks must use; none: off."""
+
+    allow: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4096)], ...] = ()
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=DAY_S)] = 300
+    output_bytes_max: Annotated[int, msgspec.Meta(ge=0, le=OUTPUT_BYTES_MAX)] = OUTPUT_BYTES_MAX
+
+
+class Handlers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[handlers]``."""
+
+    command: Command = Command()
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of ``agent.toml``."""
+
+    data: Annotated[str, msgspec.Meta(min_length=1)] = "skerry-data/agent"
+    device: Device = Device()
+    hub: Hub | None = None
+    sync: Sync = Sync()
+    api: Api = Api()
+    dispatcher: Dispatcher = Dispatcher()
+    handlers: Handlers = Handlers()
+    drivers: tuple[DriverSettings, ...] = ()
+
+
+def load(path: Path | None, *, host: str | None = None) -> Settings:
+    """Read and check the settings; the device gets its name.
+
+    Args:
+        path: The file; None: all defaults.
+        host: Name of the host; None: ask the system.
+
+    Raises:
+        SettingsError: With file, place and remedy.
+    """
+    settings = files.read(path, Settings)
+    file = str(path) if path else "defaults"
+    wrong = [*_wrong_api(settings.api), *_wrong_hub(settings.hub), *_wrong_drivers(settings)]
+    if wrong:
+        raise SettingsError("; ".join(f"{file}: {text}" for text in wrong))
+    if settings.device.id:
+        return settings
+    device = msgspec.structs.replace(
+        settings.device, id=_named_after(host or socket.gethostname(), file)
+    )
+    return msgspec.structs.replace(settings, device=device)
+
+
+def _named_after(host: str, file: str) -> str:
+    name = re.sub(r"[^a-z0-9._-]+", "-", host.partition(".")[0].lower()).strip("-._")[:63]
+    if not is_name(name):
+        raise SettingsError(
+            f"{file}: $.device.id: the host name {host!r} cannot name a device; "
+            'add [device] id = "robot-1"'
+        )
+    return name
+
+
+def _wrong_api(api: Api) -> list[str]:
+    try:
+        files.parse_listen(api.listen, "$.api.listen")
+    except SettingsError as error:
+        return [str(error)]
+    if len(set(api.tokens.values())) < len(api.tokens):
+        return ["$.api.tokens: two actors have the same token; give each its own"]
+    return []
+
+
+def _wrong_hub(hub: Hub | None) -> list[str]:
+    if hub is None:
+        return []
+    if _is_hub_url(hub.url):
+        return []
+    return [f"$.hub.url: {hub.url!r} is not a hub; write it as http://127.0.0.1:8470"]
+
+
+def _is_hub_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return has_host and parts.scheme in ("http", "https") and not (parts.query or parts.fragment)
+
+
+def _wrong_drivers(settings: Settings) -> list[str]:
+    wrong: list[str] = []
+    taken: set[str] = set()
+    for number, driver in enumerate(settings.drivers):
+        place = f"$.drivers[{number}]"
+        wrong += check_driver(driver, place)
+        if driver.id in taken:
+            wrong.append(f"{place}.id: another driver is called {driver.id}; choose another name")
+        taken.add(driver.id)
+    return wrong

@@ -1,0 +1,246 @@
+"""The uplink: connects to the hub, runs sessions, comes back after every break.
+
+A cut made on purpose (``/api/uplink``) is kept in ``uplink.json`` and survives a restart. Nothing
+here is needed for local work: the uplink only carries what lasts already.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import msgspec
+from aiohttp import ClientError, ClientSession, ClientTimeout, WSServerHandshakeError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from agent.device_session import DeviceSession, Progress
+from shared.core import instants
+from shared.errors import LinkDown
+from shared.link import HEARTBEAT_S
+from shared.replica import Replica
+from shared.store import exchange
+from shared.store import node as nodes
+from shared.store.transaction import Change
+from shared.sync import frame as frames
+from shared.sync.frame import DeviceStatus
+
+FILE = "uplink.json"
+CONNECT_S = 10
+RETRY_BASE_S = 0.25
+
+log = logging.getLogger(__name__)
+
+
+class UplinkStatus(msgspec.Struct, frozen=True):
+    """How the uplink is (SHAPES, Uplink)."""
+
+    enabled: bool
+    connected: bool
+    hub: str | None
+    backlog: int
+    last_sync_at: str | None
+    last_error: str | None
+
+
+class _Switch(msgspec.Struct, frozen=True):
+    enabled: bool = True
+
+
+class Uplink:
+    """The way to one hub. ``run`` until cancelled."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        *,
+        folder: Path,
+        site: str,
+        url: str | None,
+        token: str | None,
+        retry_max_s: float,
+        now_ms: Callable[[], int],
+        chance: Random,
+        status: Callable[[], DeviceStatus],
+    ) -> None:
+        """Wire an uplink.
+
+        Args:
+            replica: This agent's.
+            folder: Data folder, for ``uplink.json``.
+            site: Site that this agent writes for.
+            url: The hub's, ``http://…``; None: stands alone.
+            token: For the hub.
+            retry_max_s: Longest wait between two tries, seconds.
+            now_ms: Wall clock, Unix ms.
+            chance: For the jitter.
+            status: What to tell the hub of this device; backlog, disk and time are added here.
+        """
+        self._replica = replica
+        self._folder = folder
+        self._site = site
+        self._url = url
+        self._token = token
+        self._retry_max_s = retry_max_s
+        self._now_ms = now_ms
+        self._chance = chance
+        self._status_of = status
+        self._progress = Progress(now_ms)
+        self._switch = self._load_switch()
+        self._turned = asyncio.Event()
+        self._session: DeviceSession | None = None
+        self._last_error: str | None = None
+
+    def status(self) -> UplinkStatus:
+        """Return how the uplink is at present."""
+        return UplinkStatus(
+            enabled=self._switch.enabled,
+            connected=self._progress.is_connected,
+            hub=self._url,
+            backlog=self.backlog,
+            last_sync_at=instants.text_or_none(self._progress.last_sync_ms),
+            last_error=self._last_error,
+        )
+
+    @property
+    def backlog(self) -> int:
+        """Events written here that the hub does not hold as far as we know."""
+        stored = self._progress.stored
+        own = [log for log in self._replica.node.logs.values() if log.own != nodes.OTHER]
+        return sum(log.head - max(log.acked, stored.get(log.name, 0)) for log in own)
+
+    async def set_enabled(self, enabled: bool) -> None:
+        """Cut the link on purpose, or mend it; durable before it takes effect."""
+        switch = _Switch(enabled)
+        await asyncio.to_thread(_save, self._folder / FILE, switch)
+        self._switch = switch
+        self._turned.set()
+
+    # ------------------------------------------------------------------ the loop
+
+    async def run(self) -> None:
+        """Keep a session up while the switch allows; never give up."""
+        if self._url is None:
+            return
+        timeout = ClientTimeout(total=None, sock_connect=CONNECT_S)
+        with self._replica.subscribe(self._hear):
+            async with ClientSession(timeout=timeout) as client:
+                while True:
+                    self._turned.clear()
+                    if self._switch.enabled:
+                        await self._until_turned(client)
+                    else:
+                        await self._turned.wait()
+
+    async def _until_turned(self, client: ClientSession) -> None:
+        """Stay connected until somebody turns the switch."""
+        async with asyncio.TaskGroup() as tasks:
+            staying = tasks.create_task(self._stay_connected(client), name="uplink-session")
+            await self._turned.wait()
+            staying.cancel()
+
+    async def _stay_connected(self, client: ClientSession) -> None:
+        while True:
+            connecting = AsyncRetrying(
+                retry=retry_if_exception_type(LinkDown), wait=self._jitter, sleep=asyncio.sleep
+            )
+            await connecting(self._connect, client)
+            await asyncio.sleep(self._chance.uniform(0, RETRY_BASE_S))
+
+    def _jitter(self, call: RetryCallState) -> float:
+        """Full jitter: a fleet that lost its hub together must not return together."""
+        doublings = min(call.attempt_number - 1, 16)
+        return self._chance.uniform(0, min(self._retry_max_s, RETRY_BASE_S * 2**doublings))
+
+    async def _connect(self, client: ClientSession) -> None:
+        """Connect and run one session.
+
+        Returns once a session that had been open is over: the next wait starts small again.
+
+        Raises:
+            LinkDown: It never opened.
+        """
+        try:
+            async with client.ws_connect(
+                f"{(self._url or '').rstrip('/')}/sync",
+                headers={"Authorization": f"Bearer {self._token}"} if self._token else {},
+                heartbeat=HEARTBEAT_S,
+                max_msg_size=frames.FRAME_BYTES_MAX,
+                compress=0,
+            ) as socket:
+                session = DeviceSession(
+                    socket,
+                    self._replica,
+                    site=self._site,
+                    status=self._status,
+                    progress=self._progress,
+                )
+                await self._run(session)
+        except WSServerHandshakeError as error:
+            # Also a captive portal that answers every path with its login page.
+            raise self._down(f"the hub answered {error.status}, no session") from error
+        except (ClientError, OSError, TimeoutError) as error:
+            raise self._down(f"no connection to {self._url}: {error}") from error
+
+    async def _run(self, session: DeviceSession) -> None:
+        self._session = session
+        self._last_error = None
+        try:
+            ended = await session.run()
+            down = self._down(f"the session was closed: {ended.reason}")
+        except BaseExceptionGroup as group:
+            broken, rest = group.split(LinkDown)
+            if broken is None or rest is not None:
+                log.exception("a session failed; the next one goes on", exc_info=group)
+            down = self._down(str((broken or group).exceptions[0]))
+        finally:
+            self._session = None
+            self._progress.is_connected = False
+            await self._keep_stored()
+        if not session.was_open and not session.goes_on_anew:
+            raise down
+
+    def _down(self, reason: str) -> LinkDown:
+        if reason != self._last_error:
+            log.warning("uplink: %s", reason)
+        self._last_error = reason
+        return LinkDown(reason)
+
+    async def _keep_stored(self) -> None:
+        """Remember how far the hub had our logs: for the backlog shown after a restart."""
+        stored = dict(self._progress.stored)
+        if stored:
+            writing = self._replica.write(lambda tx: exchange.note_stored(tx, stored))
+            await asyncio.shield(writing)
+
+    def _hear(self, changes: list[Change]) -> None:
+        if self._session is not None and changes:
+            self._session.ring()
+
+    def _status(self) -> DeviceStatus:
+        return msgspec.structs.replace(
+            self._status_of(),
+            backlog=self.backlog,
+            disk_free_bytes=shutil.disk_usage(self._folder).free,
+            now_ms=self._now_ms(),
+        )
+
+    def _load_switch(self) -> _Switch:
+        try:
+            return msgspec.json.decode((self._folder / FILE).read_bytes(), type=_Switch)
+        except FileNotFoundError:
+            return _Switch()
+        except msgspec.DecodeError as error:
+            log.warning("%s is unreadable (%s): the uplink stays enabled", FILE, error)
+            return _Switch()
+
+
+def _save(path: Path, switch: _Switch) -> None:
+    fresh = path.with_suffix(".tmp")
+    with fresh.open("wb") as file:
+        file.write(msgspec.json.encode(switch))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

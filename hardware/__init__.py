@@ -1,0 +1,1 @@
+"""Drivers: devices on a wire, turned into observed changes out and desired state in."""

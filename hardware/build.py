@@ -1,0 +1,69 @@
+"""Settings to drivers.
+
+Import it only where drivers are configured: it loads the library of every wire.
+"""
+
+import random
+from collections.abc import Callable
+
+from hardware.button import Button
+from hardware.driver import Driver
+from hardware.mqtt import MqttMachine
+from hardware.relay import RelayLight
+from hardware.settings import DriverSettings, check
+from shared.errors import SettingsError
+
+
+def build_driver(
+    settings: DriverSettings,
+    *,
+    device: str,
+    now_ms: Callable[[], int],
+    chance: random.Random,
+) -> Driver:
+    """Return the driver that the settings describe; it does nothing until run.
+
+    Args:
+        settings: One driver's table.
+        device: The id of this device; together with the driver's it names the MQTT session.
+        now_ms: Wall clock, Unix ms, for the dates of health.
+        chance: For the jitter of reconnects.
+
+    Raises:
+        SettingsError: The settings do not fit their type.
+    """
+    errors = check(settings, f"driver {settings.id}")
+    if errors:
+        raise SettingsError("; ".join(errors))
+    if settings.type == "mqtt":
+        return _build_mqtt(settings, device=device, now_ms=now_ms, chance=chance)
+    assert settings.port is not None
+    if settings.type == "button":
+        return Button(
+            settings.id, port=settings.port, baud=settings.baud, now_ms=now_ms, chance=chance
+        )
+    assert settings.relays is not None
+    return RelayLight(
+        settings.id,
+        port=settings.port,
+        baud=settings.baud,
+        relays=settings.relays,
+        now_ms=now_ms,
+        chance=chance,
+    )
+
+
+def _build_mqtt(
+    settings: DriverSettings, *, device: str, now_ms: Callable[[], int], chance: random.Random
+) -> MqttMachine:
+    assert settings.url is not None
+    assert settings.state_topic is not None
+    return MqttMachine(
+        settings.id,
+        device=device,
+        url=settings.url,
+        state_topic=settings.state_topic,
+        set_topic=settings.set_topic,
+        now_ms=now_ms,
+        chance=chance,
+    )

@@ -1,0 +1,59 @@
+"""The Protocol that every driver keeps, and the values that cross it."""
+
+from typing import Protocol
+
+import msgspec
+
+from shared.core.kinds.equipment import State
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What a machine, or the button its operator pressed, reports."""
+
+    state: State
+    reason: str | None = None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Whether a driver reaches its device. Freshness is separate from state: it is no colour."""
+
+    connected: bool
+    detail: str
+    since_ms: int
+    """Wall clock, Unix ms, when ``connected`` or ``detail`` last changed."""
+
+
+class Sink(Protocol):
+    """Where a driver puts what it observed."""
+
+    async def __call__(self, observation: Observation) -> None:
+        """Return once the observation is durable in the journal, or needs no event.
+
+        This may take seconds (the dwell), so a driver may call again before an earlier call has
+        returned; it calls in the order of its observations.
+
+        Raises:
+            Exception: The observation was not stored. The driver must not acknowledge it to its
+                device, and offers it again.
+        """
+
+
+class Driver(Protocol):
+    """A device on a wire. Owns its port, reconnects for ever, never blocks the loop."""
+
+    @property
+    def id(self) -> str:
+        """The name given in the settings."""
+
+    @property
+    def health(self) -> Health:
+        """Whether the device is reached now, and since when."""
+
+    def desire(self, state: State | None) -> None:
+        """Have the device show ``state``, or nothing.
+
+        Remembered, and asserted again after every reconnect. Call it on the event loop's thread.
+        """
+
+    async def run(self, sink: Sink) -> None:
+        """Serve the device until cancelled; trouble on the wire is logged, never raised."""

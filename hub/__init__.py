@@ -1,0 +1,1 @@
+"""The hub: sync for devices, allocation, and the API of all that agents bring together."""

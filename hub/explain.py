@@ -1,0 +1,57 @@
+"""Why a task waits, as the hub knows it: by the rules that allocate it."""
+
+from collections.abc import Callable, Mapping
+
+from hub import allocation
+from hub.allocation import DeviceState, Need, NoDevice
+from shared.core import instants
+from shared.core.kinds.task import Task
+from shared.core.waiting import StatusOf, Waiting, blocked_on_device, queued, why
+
+ANSWERS_MAX = 10_000  # different needs remembered; a fleet has some dozens
+
+
+class HubExplain:
+    """Explains waiting tasks, one answer for all of the same need. Any thread may call it."""
+
+    def __init__(self, devices: Callable[[], Mapping[str, DeviceState]]) -> None:
+        """Build an explainer.
+
+        Args:
+            devices: Devices by id; another object whenever something has changed.
+        """
+        self._devices = devices
+        self._asked: Mapping[str, DeviceState] = {}
+        self._answers: dict[Need, Waiting] = {}
+
+    def __call__(self, task: Task, status_of: StatusOf, now_ms: int, /) -> Waiting | None:
+        """Return how a waiting task shows, and why."""
+        waiting = why(task, now_ms, status_of)
+        if waiting is not None:
+            return waiting
+        devices = self._devices()
+        if task.allocation is not None:
+            return _seated(task.allocation.device, devices)
+        if devices is not self._asked or len(self._answers) > ANSWERS_MAX:
+            self._asked, self._answers = devices, {}
+        answers, wanted = self._answers, allocation.need(task)
+        if wanted not in answers:
+            answers[wanted] = _unseated(task, devices)
+        return answers[wanted]
+
+
+def _unseated(task: Task, devices: Mapping[str, DeviceState]) -> Waiting:
+    outcome = allocation.choose(task, tuple(devices.values()), {})
+    if isinstance(outcome, NoDevice):
+        return blocked_on_device(outcome.reason, outcome.device)
+    return queued("a device that can run it is about to get it")
+
+
+def _seated(device: str, devices: Mapping[str, DeviceState]) -> Waiting:
+    state = devices.get(device)
+    if state is None:
+        return blocked_on_device(f"{device} has it and is away", device)
+    if state.connected:
+        return queued(f"{device} has it", device)
+    since = instants.text(state.last_seen_ms)
+    return blocked_on_device(f"{device} has it and is away since {since}", device)

@@ -1,0 +1,68 @@
+"""The devices as the hub knows them, in memory: their rows, and which of them are connected."""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Set
+from typing import Any
+
+import msgspec
+
+from hub.allocation import DeviceState
+from shared.store.transaction import Reading
+
+_COLUMNS = "id, site, incarnation, types, capabilities, last_seen_at"
+ALL = f"SELECT {_COLUMNS} FROM devices"  # noqa: S608 - ours
+ONE = f"SELECT {_COLUMNS} FROM devices WHERE id = $1"  # noqa: S608 - ours
+
+
+class Fleet:
+    """A snapshot of the devices that is replaced, never changed: any thread may read it."""
+
+    def __init__(self, connected: Callable[[], Set[str]]) -> None:
+        """Start with no devices.
+
+        Args:
+            connected: Devices with an open session, whose rows are already written; a set that
+                nobody changes once it was returned.
+        """
+        self._connected = connected
+        self._states: Mapping[str, DeviceState] = {}
+
+    @property
+    def states(self) -> Mapping[str, DeviceState]:
+        """Devices by id; the same object as long as nothing has changed."""
+        return self._states
+
+    def learn(self, rows: Collection[tuple[Any, ...]]) -> frozenset[str]:
+        """Take rows of devices and look who is connected; return those that changed."""
+        connected = self._connected()
+        states = dict(self._states)
+        for row in rows:
+            state = _state(row)
+            states[state.id] = state
+        for state in states.values():
+            if state.connected != (state.id in connected):
+                states[state.id] = msgspec.structs.replace(state, connected=state.id in connected)
+        changed = frozenset(d for d, state in states.items() if self._states.get(d) != state)
+        if changed:
+            self._states = states
+        return changed
+
+
+def rows(reading: Reading, devices: Collection[str] | None) -> list[tuple[Any, ...]]:
+    """Read the rows of some devices, or of all."""
+    if devices is None:
+        return reading.query(ALL)
+    return [row for device in devices for row in reading.query(ONE, device)]
+
+
+def _state(row: tuple[Any, ...]) -> DeviceState:
+    id_, site, incarnation, types, capabilities, last_seen_ms = row
+    return DeviceState(
+        id=id_,
+        site=site,
+        incarnation=incarnation,
+        types=frozenset(json.loads(types)),
+        capabilities=frozenset(json.loads(capabilities)),
+        connected=False,
+        last_seen_ms=last_seen_ms,
+    )

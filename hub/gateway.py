@@ -1,0 +1,213 @@
+"""Devices' sockets around the hub's side of the session, and who is connected at present."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+
+from aiohttp import web
+
+from shared.core.event import incarnation_of
+from shared.core.kinds import KINDS
+from shared.errors import BadFrame, SkerryError
+from shared.link import HEARTBEAT_S, Link
+from shared.replica import Replica
+from shared.store import exchange, feed, up
+from shared.store.transaction import Change
+from shared.sync import frame as frames
+from shared.sync import host
+from shared.sync.device import Close, Send
+from shared.sync.frame import Hello, Welcome
+
+SESSIONS_MAX = 5000  # sockets; a thousand devices and their half-open predecessors fit
+GREETING_S = 10
+
+log = logging.getLogger(__name__)
+
+CaughtUp = Callable[[str, str], Awaitable[object]]  # device, its incarnation
+HostLink = Link[host.State, host.Input, host.Effect]
+
+
+class Gateway:
+    """Serves ``/sync``. One session a device: a newer one replaces a half-open older one."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        *,
+        on_connected: Callable[[], None],
+        on_caught_up: CaughtUp,
+    ) -> None:
+        """Wire the gateway.
+
+        Args:
+            replica: The hub's.
+            on_connected: Called whenever a device comes or goes.
+            on_caught_up: Awaited once all that a device still had of its former incarnations is
+                here: what it had under those is now settled as far as it ever will be.
+        """
+        self._replica = replica
+        self._on_connected = on_connected
+        self._on_caught_up = on_caught_up
+        self._sessions: dict[str, _Session] = {}
+        self._open = 0
+
+    def connected(self) -> frozenset[str]:
+        """Return the devices whose session is open."""
+        return frozenset(self._sessions)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Run one device's session; the caller has checked its token."""
+        if self._open >= SESSIONS_MAX:
+            return web.json_response(
+                {"status": 429, "title": "Busy"}, status=429, headers={"Retry-After": "5"}
+            )
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S, max_msg_size=frames.FRAME_BYTES_MAX, compress=False
+        )
+        await socket.prepare(request)
+        self._open += 1
+        try:
+            await self._serve(socket)
+        finally:
+            self._open -= 1
+        return socket
+
+    async def close(self) -> None:
+        """End every session; devices come back by themselves."""
+        for session in tuple(self._sessions.values()):
+            await session.socket.close(code=1001, message=b"the hub goes down")
+
+    async def _serve(self, socket: web.WebSocketResponse) -> None:
+        session = _Session(self._replica, socket, self._admit, self._on_caught_up)
+        with ExitStack() as stack:
+            stack.enter_context(self._replica.subscribe(session.hear))
+            try:
+                ended = await session.link.run()
+                log.info("session of %s ended: %s", session.device or "?", ended)
+            except Exception as error:
+                is_expected = isinstance(error, SkerryError)
+                log.warning(
+                    "session of %s broke: %s",
+                    session.device or "?",
+                    error,
+                    exc_info=not is_expected,
+                )
+            finally:
+                await self._leave(session)
+
+    async def _admit(self, session: "_Session", hello: Hello) -> host.Input:
+        try:
+            welcome = await self._replica.write(lambda tx: exchange.greet(tx, hello))
+        except BadFrame as error:
+            return host.Turned(error.code, str(error))
+        older = self._sessions.get(hello.device)
+        await session.greeted(hello, welcome)
+        self._sessions[hello.device] = session
+        if older is not None:
+            log.info("a newer session of %s replaces the older", hello.device)
+            await older.socket.close(code=4409, message=b"replaced by a newer session")
+        self._on_connected()
+        return host.Greeted(welcome)
+
+    async def _leave(self, session: "_Session") -> None:
+        if self._sessions.get(session.device) is not session:
+            return
+        del self._sessions[session.device]
+        self._on_connected()
+        device = session.device
+        try:
+            await asyncio.shield(self._replica.write(lambda tx: exchange.note_seen(tx, device)))
+        except SkerryError as error:  # the node may be closing; last_seen_at is advice
+            log.info("could not note when %s was last seen: %r", device, error)
+
+
+class _Session:
+    """Performs the effects of one device's session on the hub's replica."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        socket: web.WebSocketResponse,
+        admit: Callable[["_Session", Hello], Awaitable[host.Input]],
+        on_caught_up: CaughtUp,
+    ) -> None:
+        self.socket = socket
+        self.device = ""
+        self.site = ""
+        self.incarnation = ""
+        self._replica = replica
+        self._admit = admit
+        self._on_caught_up = on_caught_up
+        self._former: dict[str, int] = {}  # logs of former incarnations that are not whole here
+        self._changed: set[int] = set()
+        self.link: HostLink = Link(socket, host.State(), host.receive, self._perform, self._news)
+
+    async def greeted(self, hello: Hello, welcome: Welcome) -> None:
+        """Note who it is, and which of its former logs are still to come."""
+        self.device, self.site, self.incarnation = hello.device, hello.site, hello.incarnation
+        held = {origin: head.seq for origin, head in welcome.heads.items()}
+        self._former = {
+            origin: head.seq
+            for origin, head in hello.heads.items()
+            if incarnation_of(origin) != hello.incarnation and head.seq > held.get(origin, 0)
+        }
+        if not self._former:
+            await self._on_caught_up(self.device, self.incarnation)
+
+    def hear(self, changes: list[Change]) -> None:
+        """Note which lanes have news; the link asks when it is ready."""
+        lanes = {int(KINDS[c.kind].lane) for c in changes if c.kind in KINDS}
+        if lanes - self._changed:
+            self._changed |= lanes
+            self.link.ring()
+
+    def _news(self) -> host.Input | None:
+        lanes, self._changed = frozenset(self._changed), set()
+        return host.Changed(lanes) if lanes else None
+
+    async def _perform(self, effect: host.Effect) -> host.Input | None:
+        device, site = self.device, self.site
+        match effect:
+            case host.Greet(hello):
+                return await self._admit(self, hello)
+            case host.TakeUp(taken):
+                return await self._take_up(taken)
+            case host.ReadFeed(lane, cursor):
+                await self._replica.about_to_leave()
+                chunk = await self._replica.read(
+                    lambda reading: feed.read(
+                        reading, device=device, site=site, lane=lane, cursor=cursor
+                    )
+                )
+                return host.FeedRead(lane, chunk)
+            case host.NoteStatus(status):
+                incarnation = self.incarnation
+                await self._replica.write(
+                    lambda tx: exchange.note_status(tx, device, site, incarnation, status)
+                )
+            case Send() | Close():
+                raise AssertionError("the link sends and closes by itself")
+        return None
+
+    async def _take_up(self, taken: frames.Up) -> host.Input:
+        device, site = self.device, self.site
+        try:
+            answer = await self._replica.write(
+                lambda tx: up.take(tx, taken, device=device, site=site)
+            )
+        except BadFrame as error:
+            return host.Turned(error.code, str(error))
+        if isinstance(answer, frames.Forked):
+            log.warning("%s: a fork at %s %s is held apart", device, answer.origin, answer.seq)
+            await self._note_arrival(answer.origin, None)
+        else:
+            await self._note_arrival(answer.origin, answer.head.seq)
+        return host.UpTaken(answer)
+
+    async def _note_arrival(self, origin: str, seq: int | None) -> None:
+        """Note how far a former log has come; None: as far as it ever will."""
+        if origin in self._former and (seq is None or seq >= self._former[origin]):
+            del self._former[origin]
+            if not self._former:
+                await self._on_caught_up(self.device, self.incarnation)

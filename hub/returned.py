@@ -1,0 +1,84 @@
+"""A device that came back under a new journal: what becomes of the tasks of the old one.
+
+The hub cannot know what the device did with them after the last word it had. A task that declares
+a second run harmless (``requeue``) is given to the device again; any other becomes unknown, for a
+person to settle. Its allocation stays, so that a late report of the old journal finds its claim.
+"""
+
+import msgspec
+
+from hub.seating import write_seat, write_status
+from shared.core.kinds import task as tasks
+from shared.core.kinds.task import Attempt, OnOrphan, Outcome, Progress, Task
+from shared.core.lifecycle import Signal, Status, move
+from shared.store.transaction import Transaction
+
+BATCH_MAX = 500  # tasks in one transaction
+
+HELD = """SELECT id FROM tasks
+    WHERE device = $1 AND status IN ('waiting', 'running', 'cancelling') AND seated = 1 AND id > $2
+    ORDER BY id LIMIT $3"""
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What one transaction did.
+
+    Attributes:
+        settled: How many tasks it changed.
+        last: The last id it looked at, None at the end.
+    """
+
+    settled: int
+    last: str | None
+
+
+def settle(tx: Transaction, device: str, incarnation: str, after: str) -> Settled:
+    """Settle unfinished tasks that a device had under another incarnation.
+
+    Args:
+        tx: The transaction.
+        device: That came back.
+        incarnation: The one that it writes now.
+        after: Look at greater ids only.
+    """
+    ids = [task_id for (task_id,) in tx.query(HELD, device, after, BATCH_MAX)]
+    settled = 0
+    for task_id in ids:
+        task = tasks.read(tx.record("task", task_id))
+        if task is None or task.allocation is None or task.allocation.device != device:
+            continue
+        if task.allocation.incarnation != incarnation:
+            _settle(tx, task, incarnation)
+            settled += 1
+    return Settled(settled, ids[-1] if len(ids) == BATCH_MAX else None)
+
+
+def _settle(tx: Transaction, task: Task, incarnation: str) -> None:
+    assert task.allocation is not None
+    device = task.allocation.device
+    reason = f"{device} came back without the journal of {device}.{task.allocation.incarnation}"
+    if task.spec.on_orphan is not OnOrphan.REQUEUE:
+        status = move(task.status, Signal.LOSE)
+        _write(tx, task, status, _ended(task, Outcome.UNKNOWN, tx.now_ms), reason)
+        return
+    lost = _ended(task, Outcome.LOST, tx.now_ms)
+    if task.cancel_asked:
+        _write(tx, task, Status.CANCELLED, lost, f"{reason}; its cancellation was asked for")
+        return
+    if task.status is not Status.WAITING:
+        _write(tx, task, move(task.status, Signal.REQUEUE), lost, reason)
+    write_seat(tx, task, device, incarnation, {})
+
+
+def _ended(task: Task, outcome: Outcome, now_ms: int) -> Attempt | None:
+    """Return the task's attempt, ended if it was under way."""
+    attempt = task.attempt
+    if attempt is None or attempt.ended_ms is not None:
+        return attempt
+    return msgspec.structs.replace(attempt, ended_ms=now_ms, outcome=outcome)
+
+
+def _write(
+    tx: Transaction, task: Task, status: Status, attempt: Attempt | None, reason: str
+) -> None:
+    write_status(tx, task, Progress(status, task.allocation, attempt, reason))

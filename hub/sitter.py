@@ -1,0 +1,191 @@
+"""The hub sits for tasks that nobody has: it gives them to devices, and answers for them till then.
+
+What it looks at is driven by changes, never by a scan: a task that changed and those that come
+after it, the tasks whose need a changed device now meets. Tasks that wait for a device are kept in
+memory by need, so that a thousand devices reporting their disk do not touch a hundred thousand
+tasks; tasks that wait for others are found through their edges when those change. A round looks
+at no more than ROUND_MAX tasks in one transaction, which sees each task as it is by then.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Set
+from functools import partial
+from itertools import islice
+
+from hub import allocation, fleet, returned, seating
+from hub.allocation import DeviceState, Need
+from hub.fleet import Fleet
+from shared.errors import SkerryError, StoreClosed
+from shared.replica import Replica
+from shared.store.transaction import Change, Reading
+
+ROUND_MAX = 500  # tasks in one transaction: some 50 ms during which others wait for the disk
+RETRY_S = 1.0  # after a round that the store refused; nothing is lost, the tasks stay noted
+
+_ASKED = 100  # ids in one question: a fixed number, so that the statement is prepared once
+_MARKS = ", ".join(f"${n}" for n in range(1, _ASKED + 1))
+# What a change of these tasks may set free: they themselves, and what comes after them.
+TOUCHED = f"""SELECT id FROM tasks
+    WHERE id IN ({_MARKS}) AND status = 'waiting' AND seated = 0
+    UNION SELECT e.task FROM edges e JOIN tasks t ON t.id = e.task
+    WHERE e.after IN ({_MARKS}) AND t.status = 'waiting' AND t.seated = 0"""  # noqa: S608 - ours
+UNSEATED = """SELECT id FROM tasks WHERE status = 'waiting' AND seated = 0
+    ORDER BY priority, id"""
+
+log = logging.getLogger(__name__)
+
+
+class Sitter:
+    """Allocates, cancels what is doomed or asked for, and settles what a lost journal leaves."""
+
+    def __init__(
+        self, replica: Replica, connected: Callable[[], Set[str]], now_ms: Callable[[], int]
+    ) -> None:
+        """Build a sitter; ``run`` starts it.
+
+        Args:
+            replica: The hub's.
+            connected: Devices with an open session, whose rows are already written; a set that
+                nobody changes once it was returned.
+            now_ms: Wall clock, Unix ms.
+        """
+        self._replica = replica
+        self._now_ms = now_ms
+        self._fleet = Fleet(connected)
+        self._changed: dict[str, None] = {}  # tasks to look at, in order of their change
+        self._devices: set[str] = set()  # devices whose row changed
+        self._due: dict[str, None] = {}  # unseated tasks for the next rounds, in order
+        self._stuck: dict[Need, dict[str, None]] = {}  # ready, but no device can take them
+        self._needs: dict[str, Need] = {}  # the same by task
+        self._wake = asyncio.Event()
+
+    @property
+    def devices(self) -> Mapping[str, DeviceState]:
+        """Devices by id as of the last round: another object once something has changed."""
+        return self._fleet.states
+
+    def poke(self) -> None:
+        """Say that a device has connected or gone."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Sit until cancelled."""
+        with self._replica.subscribe(self._heard):
+            await self._load()
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                try:
+                    await self._work()
+                except StoreClosed:
+                    return
+                except SkerryError:  # full disk, too many writers: what is due stays noted
+                    log.exception("a round failed; again in %s s", RETRY_S)
+                    await asyncio.sleep(RETRY_S)
+                    self._wake.set()
+
+    async def device_returned(self, device: str, incarnation: str) -> int:
+        """Settle what a device had under a journal that it no longer writes.
+
+        To be called once what it still had of its older logs has arrived: what those say, counts.
+
+        Returns:
+            How many tasks were settled.
+        """
+        settled, after = 0, ""
+        while True:
+            settle = partial(returned.settle, device=device, incarnation=incarnation, after=after)
+            found = await self._replica.write(settle)
+            settled += found.settled
+            if found.last is None:
+                return settled
+            after = found.last
+
+    # ------------------------------------------------------------------ what to look at
+
+    def _heard(self, changes: list[Change]) -> None:
+        for change in changes:
+            if change.kind == "task":
+                self._changed[change.subject] = None
+            elif change.kind == "device":
+                self._devices.add(change.subject)
+        if self._changed or self._devices:
+            self._wake.set()
+
+    async def _load(self) -> None:
+        def question(reading: Reading) -> tuple[list[tuple[str]], list[tuple[object, ...]]]:
+            return reading.query(UNSEATED), fleet.rows(reading, None)
+
+        unseated, devices = await self._replica.read(question)
+        self._fleet.learn(devices)
+        self._due.update((task_id, None) for (task_id,) in unseated)
+        self._wake.set()
+
+    async def _work(self) -> None:
+        """Run rounds until nothing is left to look at."""
+        await self._look_at_devices()
+        while self._changed or self._due or self._devices:
+            await self._look_at_devices()
+            await self._look_at_tasks()
+            await self._round()
+
+    async def _look_at_devices(self) -> None:
+        """Note the stuck tasks whose need a changed device meets."""
+        names, self._devices = self._devices, set()
+        try:
+            rows = await self._replica.read(lambda r: fleet.rows(r, names)) if names else []
+        except BaseException:
+            self._devices |= names
+            raise
+        changed = [self._fleet.states[device] for device in self._fleet.learn(rows)]
+        for wanted in list(self._stuck) if changed else ():
+            if any(allocation.fits(wanted, device) for device in changed):
+                for task_id in self._stuck.pop(wanted):
+                    del self._needs[task_id]
+                    self._due[task_id] = None
+
+    async def _look_at_tasks(self) -> None:
+        """Note the unseated tasks that changes have touched."""
+        ids = list(islice(self._changed, ROUND_MAX))
+        for task_id in ids:  # before the question: what changes after it is noted anew
+            del self._changed[task_id]
+        try:
+            found = await self._replica.read(lambda r: _touched(r, ids)) if ids else []
+        except BaseException:
+            self._changed.update(dict.fromkeys(ids))
+            raise
+        for task_id in ids:
+            self._forget(task_id)
+        self._due.update(dict.fromkeys(found))
+
+    async def _round(self) -> None:
+        batch = list(islice(self._due, ROUND_MAX))
+        if not batch:
+            return
+        states, now_ms = self._fleet.states, self._now_ms()
+        stuck = await self._replica.write(lambda tx: seating.sit(tx, batch, states, now_ms))
+        for task_id in batch:
+            del self._due[task_id]
+        for task_id, wanted in stuck.items():
+            self._needs[task_id] = wanted
+            self._stuck.setdefault(wanted, {})[task_id] = None
+
+    def _forget(self, task_id: str) -> None:
+        """Drop a task from those that no device can take: it may be over by now."""
+        wanted = self._needs.pop(task_id, None)
+        if wanted is None:
+            return
+        others = self._stuck[wanted]
+        del others[task_id]
+        if not others:
+            del self._stuck[wanted]
+
+
+def _touched(reading: Reading, ids: list[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for start in range(0, len(ids), _ASKED):
+        some = ids[start : start + _ASKED]
+        padded = some + [""] * (_ASKED - len(some))
+        found.update((task_id, None) for (task_id,) in reading.query(TOUCHED, *padded))
+    return list(found)

@@ -1,0 +1,1 @@
+"""What both ends serve over HTTP: routes, shapes, live changes."""

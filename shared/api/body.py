@@ -1,0 +1,142 @@
+"""Request bodies and query strings to Structs; what does not fit is named by its place.
+
+msgspec reports an error as one sentence that ends in a path. Reading that sentence is the price
+of validating at the speed of C; it happens here only, and the tests pin its forms.
+"""
+
+import asyncio
+import re
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from shared.errors import Invalid, Malformed, TooLarge
+
+BYTES_MAX = 1024 * 1024
+DEPTH_MAX = 32  # deeper than any sane payload, far from the interpreter's recursion limit
+ARRIVE_S = 30  # a caller that sends a mebibyte over a phone needs seconds, not minutes
+
+_AT = re.compile(r" - at `(?P<path>[^`]*)`$")
+_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
+_MISSING = re.compile(r"^Object missing required field `(?P<name>.*)`$", re.DOTALL)
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+async def read(request: web.Request, shape: type[T], *, required: bool = True) -> T:
+    """Return the body as a Struct.
+
+    Args:
+        request: Its body is read within ARRIVE_S.
+        shape: A Struct that forbids unknown fields.
+        required: False: an empty body is the Struct's defaults.
+
+    Raises:
+        Malformed: Not JSON, another content type, or it did not arrive in time.
+        Invalid: JSON of another shape.
+        TooLarge: Over BYTES_MAX.
+    """
+    raw = await read_bytes(request)
+    if not raw and not required:
+        return shape()
+    declared = request.headers.get("Content-Type")
+    if declared is not None and request.content_type != "application/json":
+        raise Malformed(f"the content type is {declared[:100]}; send application/json")
+    if not raw:
+        raise Malformed("the body is empty; send a JSON object")
+    return decode(raw, shape)
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """Return the body as it came; asked again, the same bytes."""
+    try:
+        async with asyncio.timeout(ARRIVE_S):
+            return await request.read()
+    except TimeoutError as error:
+        raise Malformed(f"the body did not arrive within {ARRIVE_S} s") from error
+    except web.HTTPRequestEntityTooLarge as error:
+        raise TooLarge("the body is over 1 MiB") from error
+
+
+def decode(raw: bytes, shape: type[T]) -> T:
+    """Return JSON as a Struct that can also be journaled."""
+    try:
+        value: T = _decoder(shape).decode(raw)
+        msgspec.msgpack.encode(value)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"the body is not JSON: {error}") from error
+    except OverflowError as error:
+        raise Invalid("a number does not fit 64 bits", (("$", str(error)),)) from error
+    except RecursionError as error:
+        raise Malformed(f"the body is nested deeper than {DEPTH_MAX}") from error
+    # Counting brackets first: hardly any body has that many, so hardly any is walked.
+    if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _depth(msgspec.json.decode(raw)):
+        raise Malformed(f"the body is nested deeper than {DEPTH_MAX}")
+    return value
+
+
+def query(request: web.Request, shape: type[T]) -> T:
+    """Return the query string as a Struct; lists are separated by commas.
+
+    Raises:
+        Invalid: An unknown parameter, one given twice, or a value of the wrong kind.
+    """
+    lists = _list_fields(shape)
+    found: dict[str, Any] = {}
+    for name, text in request.query.items():
+        if name in found:
+            message = "given twice; separate values by commas"
+            raise Invalid(f"{name[:100]} is {message}", ((f"$.{name[:100]}", message),))
+        found[name] = [t for t in text.split(",") if t] if name in lists else text
+    try:
+        return msgspec.convert(found, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from error
+
+
+def invalid(error: msgspec.ValidationError) -> Invalid:
+    """Return msgspec's sentence as a place and a message."""
+    text = str(error)
+    at = _AT.search(text)
+    path = at["path"] if at else "$"
+    message = text[: at.start()] if at else text
+    if unknown := _UNKNOWN.match(message):
+        name = unknown["name"]
+        return Invalid(f"unknown field {name}", ((f"{path}.{name}", "unknown field"),))
+    if missing := _MISSING.match(message):
+        name = missing["name"]
+        return Invalid(f"{name} is missing", ((f"{path}.{name}", "required"),))
+    return Invalid(f"{path}: {message}", ((path, message),))
+
+
+@cache
+def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(shape)
+
+
+@cache
+def _list_fields(shape: type[msgspec.Struct]) -> frozenset[str]:
+    fields = msgspec.inspect.type_info(shape)
+    assert isinstance(fields, msgspec.inspect.StructType)
+    lists = (msgspec.inspect.VarTupleType, msgspec.inspect.ListType)
+    return frozenset(f.encode_name for f in fields.fields if isinstance(f.type, lists))
+
+
+def _depth(value: Any) -> bool:
+    """Say whether a decoded value is nested deeper than DEPTH_MAX, without recursion."""
+    level = [value]
+    for _ in range(DEPTH_MAX + 1):
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner += item.values()
+            elif isinstance(item, list):
+                inner += item
+        if not inner:
+            return False
+        level = inner
+    return True

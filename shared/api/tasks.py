@@ -1,0 +1,269 @@
+"""Routes of tasks; what they do is in ``task_actions`` and ``task_queries``."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import msgspec
+
+from shared.api import body as bodies
+from shared.api import conditional, idempotency, task_actions, task_queries
+from shared.api.conditional import Precondition
+from shared.api.context import NodeContext, Topic
+from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, Page
+from shared.api.route import Answer, Call, Route, json, record
+from shared.api.sites import choose
+from shared.api.task_actions import Planned, PriorityWord, Submission
+from shared.api.task_queries import Order, Summary, TaskFilters
+from shared.core.ids import Name
+from shared.core.kinds.task import PRIORITY_WORDS
+from shared.core.lifecycle import Status
+from shared.core.task_view import TaskView
+from shared.core.vector import Vector
+from shared.errors import NotFound
+from shared.store import changes
+from shared.store.transaction import Reading, Transaction
+
+KIND = "task"
+
+# An id is a UUID, so that paths not built yet, such as /api/tasks/batch, are not found.
+ONE = "/api/tasks/{id:[0-9a-fA-F-]{36}}"
+
+FOLLOWERS_MAX = 100  # told anew when a task changes; a list shows the others as well
+FOLLOWERS = """SELECT e.task FROM edges e JOIN tasks t ON t.id = e.task
+    WHERE e.after = $1 AND t.status = 'waiting' LIMIT $2"""
+
+StatusWord = Literal[
+    "scheduled",
+    "blocked",
+    "queued",
+    "running",
+    "cancelling",
+    "succeeded",
+    "dead",
+    "cancelled",
+    "expired",
+    "unknown",
+]
+Act = Callable[[Transaction, Vector | None], None]
+
+
+class TaskQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Query of the list; several values are separated by commas."""
+
+    status: tuple[StatusWord, ...] = ()
+    type: tuple[Name, ...] = ()
+    priority: tuple[PriorityWord, ...] = ()
+    device: tuple[Name, ...] = ()
+    requester: tuple[str, ...] = ()
+    order: Order = Order.NEWEST
+    limit: Limit = LIMIT_DEFAULT
+    cursor: Cursor | None = None
+
+
+class TaskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of cancel and retry; may be left out."""
+
+    seen: str | None = None
+
+
+class PriorityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of a change of priority."""
+
+    priority: PriorityWord
+    seen: str | None = None
+
+
+# ------------------------------------------------------------------ reading
+
+
+async def list_all(call: Call) -> Answer:
+    """Return a page of tasks."""
+    asked = bodies.query(call.request, TaskQuery)
+    return await call.context.replica.read(partial(_page, context=call.context, asked=asked))
+
+
+async def summary(call: Call) -> Answer:
+    """Return counts of tasks."""
+    return await call.context.replica.read(partial(_summary, context=call.context))
+
+
+async def get(call: Call) -> Answer:
+    """Return one task."""
+    return await call.context.replica.read(partial(_single, context=call.context, task=call.id))
+
+
+def render(reading: Reading, context: NodeContext, task: str) -> TaskView | None:
+    """Return a task as the API shows it; None if it is not known."""
+    try:
+        return task_queries.get(reading, task, context.explain, context.now_ms())
+    except NotFound:
+        return None
+
+
+def _page(reading: Reading, context: NodeContext, asked: TaskQuery) -> Answer:
+    filters = TaskFilters(
+        status=frozenset(Status(word) for word in asked.status),
+        type=frozenset(asked.type),
+        priority=frozenset(PRIORITY_WORDS[word] for word in asked.priority),
+        device=frozenset(asked.device),
+        requester=frozenset(asked.requester),
+        order=asked.order,
+    )
+    now_ms = context.now_ms()
+    page = task_queries.page(reading, filters, asked.limit, asked.cursor, context.explain, now_ms)
+    return json(page, headers={"Skerry-Position": str(changes.position(reading))})
+
+
+def _summary(reading: Reading, context: NodeContext) -> Answer:
+    counts = task_queries.summary(reading, context.explain, context.now_ms())
+    return json(counts, headers={"Skerry-Position": str(changes.position(reading))})
+
+
+def _single(
+    reading: Reading, context: NodeContext, task: str, status: int = 200, location: bool = False
+) -> Answer:
+    shown = task_queries.get(reading, task, context.explain, context.now_ms())
+    headers = {"Location": f"/api/tasks/{task}"} if location else {}
+    return record(shown, shown.etag, status, headers)
+
+
+# ------------------------------------------------------------------ writing
+
+
+async def submit(call: Call) -> Answer:
+    """Submit a task."""
+    asked = await bodies.read(call.request, Submission)
+    context = call.context
+    planned = task_actions.plan(asked, call.actor, context.now_ms(), context.new_id)
+    site = choose(context, planned.site)
+    change = partial(_submit, context=context, planned=planned, site=site)
+    return await idempotency.write(call, change)
+
+
+async def cancel(call: Call) -> Answer:
+    """Cancel a task, or ask for it where it runs."""
+    asked = await bodies.read(call.request, TaskRequest, required=False)
+    act = partial(task_actions.cancel, task_id=call.id, actor=call.actor)
+    return await _act(call, lambda tx, seen: act(tx, seen=seen), asked.seen)
+
+
+async def retry(call: Call) -> Answer:
+    """Let a dead task run again."""
+    asked = await bodies.read(call.request, TaskRequest, required=False)
+    act = partial(task_actions.retry, task_id=call.id, actor=call.actor)
+    return await _act(call, lambda tx, seen: act(tx, seen=seen), asked.seen)
+
+
+async def prioritise(call: Call) -> Answer:
+    """Change the priority of a task that waits."""
+    asked = await bodies.read(call.request, PriorityChange)
+    priority = PRIORITY_WORDS[asked.priority]
+    act = partial(task_actions.set_priority, task_id=call.id, priority=priority, actor=call.actor)
+    return await _act(call, lambda tx, seen: act(tx, seen=seen), asked.seen)
+
+
+def _submit(tx: Transaction, context: NodeContext, planned: Planned, site: str) -> Answer:
+    task, is_new = task_actions.submit(tx, planned, site, context.can_run)
+    return _single(tx, context, task, status=201 if is_new else 200, location=True)
+
+
+async def _act(call: Call, act: Act, seen: str | None) -> Answer:
+    known = conditional.read(call.request, seen)
+    return await idempotency.write(call, partial(_acted, call=call, act=act, known=known))
+
+
+def _acted(tx: Transaction, call: Call, act: Act, known: Precondition) -> Answer:
+    held = tx.record(KIND, call.id)
+    act(tx, conditional.check(known, held) if held.is_known else None)
+    return _single(tx, call.context, call.id)
+
+
+# ------------------------------------------------------------------ what is served
+
+
+def topic(context: NodeContext) -> Topic:
+    """Return the live topic of tasks."""
+    return Topic(
+        name="tasks",
+        kind=KIND,
+        render=lambda reading, task: render(reading, context, task),
+        one="task:",
+        also=_followers,
+    )
+
+
+def _followers(reading: Reading, task: str) -> list[str]:
+    """Return tasks whose shown status hangs on this one's; their own records do not change."""
+    return [row[0] for row in reading.query(FOLLOWERS, task, FOLLOWERS_MAX)]
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/api/tasks",
+        handler=submit,
+        summary="Submit a task: type and payload, or a command line",
+        status=201,
+        body=Submission,
+        answer=TaskView,
+        headers=("Location", "ETag"),
+    ),
+    Route(
+        method="GET",
+        path="/api/tasks",
+        handler=list_all,
+        summary="Tasks, newest or most urgent first",
+        query=TaskQuery,
+        answer=Page[TaskView],
+        headers=("Skerry-Position",),
+    ),
+    Route(
+        method="GET",
+        path="/api/tasks/summary",
+        handler=summary,
+        summary="Counts by status, type and priority",
+        answer=Summary,
+        headers=("Skerry-Position",),
+    ),
+    Route(
+        method="GET",
+        path=ONE,
+        handler=get,
+        summary="One task: attempts, history, and why it waits",
+        answer=TaskView,
+        headers=("ETag",),
+    ),
+    Route(
+        method="POST",
+        path=f"{ONE}/cancel",
+        handler=cancel,
+        summary="Cancel it, or ask for that where it runs",
+        body=TaskRequest,
+        body_required=False,
+        answer=TaskView,
+        headers=("ETag",),
+        is_conditional=True,
+    ),
+    Route(
+        method="POST",
+        path=f"{ONE}/retry",
+        handler=retry,
+        summary="Let a dead task run again",
+        body=TaskRequest,
+        body_required=False,
+        answer=TaskView,
+        headers=("ETag",),
+        is_conditional=True,
+    ),
+    Route(
+        method="POST",
+        path=f"{ONE}/priority",
+        handler=prioritise,
+        summary="Change the priority of a task that waits",
+        body=PriorityChange,
+        answer=TaskView,
+        headers=("ETag",),
+        is_conditional=True,
+    ),
+)

@@ -1,0 +1,57 @@
+// On a phone one section shows at a time; these tabs choose it. Wide screens show all, no tabs.
+
+import { element, rebuild } from "./dom.js";
+
+const SECTIONS = {
+  equipment: { word: "Equipment", view: "equipment-tiles" },
+  conflicts: { word: "Conflicts", view: "conflict-list" },
+  tasks: { word: "Tasks", view: "task-list" },
+  devices: { word: "Devices", view: "device-list" },
+};
+
+class SectionTabs extends HTMLElement {
+  attach(board) {
+    this.store = board.store;
+    const nav = element("nav", { "aria-label": "Sections" });
+    this.buttons = new Map(Object.keys(SECTIONS).map((key) => [key, this.tab(key)]));
+    nav.append(...this.buttons.values());
+    this.append(nav);
+    this.choose("equipment");
+    for (const topic of ["equipment", "conflicts", "node"])
+      this.store.watch(topic, () => this.showCounts());
+  }
+
+  tab(key) {
+    const button = element("button", { type: "button" });
+    button.addEventListener("click", () => {
+      this.choose(key);
+      scrollTo({ top: 0 });
+    });
+    return button;
+  }
+
+  choose(key) {
+    for (const [other, button] of this.buttons) {
+      button.setAttribute("aria-current", String(other === key));
+      document.querySelector(SECTIONS[other].view).classList.toggle("chosen", other === key);
+    }
+  }
+
+  showCounts() {
+    const { records, node } = this.store;
+    const stopped = [...records.equipment.values()].filter(
+      (record) => record.state === "red",
+    ).length;
+    const counts = { equipment: stopped, conflicts: records.conflicts.size };
+    for (const [key, button] of this.buttons) {
+      rebuild(
+        button,
+        SECTIONS[key].word,
+        counts[key] > 0 && element("b", { class: "count", text: counts[key] }),
+      );
+    }
+    this.buttons.get("devices").hidden = node?.role === "agent";
+  }
+}
+
+customElements.define("section-tabs", SectionTabs);

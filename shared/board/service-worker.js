@@ -1,0 +1,71 @@
+// Keeps the shell of the board, and nothing else, so that an installed board opens while its node
+// is down or being updated. Records never enter the cache: what the page shows is what the node
+// said since the page was opened.
+
+const CACHE = "skerry-shell";
+const NETWORK_MS = 3_000;
+const SHELL = [
+  "/",
+  "/board/api.js",
+  "/board/app.js",
+  "/board/conflict-list.js",
+  "/board/device-list.js",
+  "/board/dialogs.css",
+  "/board/dom.js",
+  "/board/equipment-dialog.js",
+  "/board/equipment-form.js",
+  "/board/equipment-history.js",
+  "/board/equipment-tiles.js",
+  "/board/forms.js",
+  "/board/icon-192.png",
+  "/board/icon-512.png",
+  "/board/icon.svg",
+  "/board/live.js",
+  "/board/manifest.webmanifest",
+  "/board/notices.js",
+  "/board/page.css",
+  "/board/phone.css",
+  "/board/records.css",
+  "/board/section-tabs.js",
+  "/board/states.js",
+  "/board/status-bar.js",
+  "/board/store.js",
+  "/board/style.css",
+  "/board/task-dialog.js",
+  "/board/task-form.js",
+  "/board/task-list.js",
+  "/board/time.js",
+  "/board/token-form.js",
+  "/board/uplink-switch.js",
+];
+
+addEventListener("install", (event) => {
+  event.waitUntil(
+    caches
+      .open(CACHE)
+      .then((cache) => cache.addAll(SHELL.map((path) => new Request(path, { cache: "reload" }))))
+      .then(() => skipWaiting()),
+  );
+});
+
+addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+
+addEventListener("fetch", (event) => {
+  const url = new URL(event.request.url);
+  const isShell = url.origin === location.origin && SHELL.includes(url.pathname);
+  if (event.request.method === "GET" && isShell) event.respondWith(shellFile(event, url.pathname));
+});
+
+// The node first: an updated node must not be shown through yesterday's page.
+async function shellFile(event, path) {
+  const cache = await caches.open(CACHE);
+  try {
+    const response = await fetch(event.request, { signal: AbortSignal.timeout(NETWORK_MS) });
+    if (response.ok) event.waitUntil(cache.put(path, response.clone()));
+    return response;
+  } catch (error) {
+    const kept = await cache.match(path);
+    if (kept) return kept;
+    throw error;
+  }
+}

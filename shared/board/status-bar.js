@@ -1,0 +1,68 @@
+// Which node this is, and whether what the page shows is current.
+
+import { element, rebuild } from "./dom.js";
+import { toned } from "./states.js";
+import { absolute, timeSince } from "./time.js";
+
+const ROLES = { agent: "Agent", hub: "Hub" };
+const PHASES = {
+  connecting: { word: "Connecting", shape: "ring", tone: "waiting" },
+  live: { word: "Live", shape: "circle", tone: "good" },
+  reconnecting: { word: "Reconnecting", shape: "triangle", tone: "warn" },
+  "signed-out": { word: "Not signed in", shape: "ring", tone: "quiet" },
+};
+
+class StatusBar extends HTMLElement {
+  attach(board) {
+    this.store = board.store;
+    this.node = element("div", { class: "node" });
+    this.phase = element("div", { class: "phase", role: "status" });
+    this.banner = element("p", { class: "banner", role: "status", hidden: true });
+    const uplink = element("uplink-switch");
+    const brand = element(
+      "a",
+      { class: "brand", href: "/" },
+      element("img", { src: "/board/icon.svg", alt: "", width: 28, height: 28 }),
+      "Skerry",
+    );
+    const docs = element("a", { class: "docs-link", href: "/docs", text: "API" });
+    this.append(
+      element("div", { class: "bar" }, brand, this.node, this.phase, docs, uplink),
+      this.banner,
+    );
+    uplink.attach(board);
+    this.store.watch("node", () => this.showNode());
+    this.store.watch("connection", () => this.showConnection());
+  }
+
+  showNode() {
+    const { node } = this.store;
+    if (!node) return;
+    document.title = `${node.id} · Skerry`;
+    rebuild(
+      this.node,
+      element("h1", { class: "node-id", text: node.id }),
+      element("span", {
+        class: "muted",
+        text: `${ROLES[node.role] ?? node.role} · ${node.sites.join(", ")} · version ${node.version}`,
+      }),
+      node.backed_up_at &&
+        element("span", { class: "muted" }, "backed up ", timeSince(node.backed_up_at)),
+    );
+  }
+
+  showConnection() {
+    const { phase, since, problem } = this.store.connection;
+    rebuild(this.phase, toned(PHASES[phase]));
+    document.body.dataset.phase = phase;
+    this.banner.hidden = phase !== "reconnecting";
+    if (this.banner.hidden) return;
+    const why = problem
+      ? ` ${[problem.message, problem.status > 0 && problem.detail].filter(Boolean).join(": ")}.`
+      : "";
+    const start = `Not connected to this node since ${absolute(new Date(since).toISOString())}.`;
+    this.banner.textContent = `${start}${why} What you see may be old. Trying again.`;
+  }
+}
+
+customElements.define("status-bar", StatusBar);

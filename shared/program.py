@@ -1,0 +1,63 @@
+"""What both programs' ``main`` do: signals, logging, exit codes."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+from shared.errors import SettingsError, SkerryError, StoreError
+
+OK, FAILURE, USAGE = 0, 1, 2
+
+Run = Callable[[asyncio.Event, Callable[[str], None]], Awaitable[None]]
+
+
+def configure_logging(*, verbose: bool) -> None:
+    """Log to stderr; the service manager adds the time."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("aiohttp").setLevel(logging.WARNING)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def fail(error: Exception, code: int) -> int:
+    """Say what is wrong on stderr; return the exit code."""
+    sys.stderr.write(f"{error}\n")
+    return code
+
+
+def run_until_signal(run: Run) -> int:
+    """Run a node until SIGTERM or SIGINT; return the exit code."""
+    try:
+        asyncio.run(_run(run))
+    except SettingsError as error:
+        return fail(error, USAGE)
+    except StoreError as error:
+        return fail(error, FAILURE)
+    except BaseExceptionGroup as group:
+        errors, rest = group.split(SkerryError)
+        if errors is None or rest is not None:
+            raise
+        return fail(_first(errors), FAILURE)
+    return OK
+
+
+async def _run(run: Run) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run(stop, _say_ready)
+
+
+def _say_ready(url: str) -> None:
+    logging.getLogger("skerry").info("ready on %s", url)
+
+
+def _first(group: BaseExceptionGroup[SkerryError]) -> Exception:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
