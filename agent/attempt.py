@@ -154,13 +154,19 @@ def conclude(task: Task, result: Result, *, now_ms: int, jitter: float) -> Progr
             return _ended(task, Signal.SUCCEED, Outcome.SUCCEEDED, now_ms, output=output)
         case Failed(failure, output):
             return _failed(task, failure, output, Outcome.FAILED, now_ms, jitter)
-        case Stopped(Stop.TIMEOUT):
+        case Stopped(why, acted):
+            return _stopped(task, why, acted=acted, now_ms=now_ms, jitter=jitter)
+
+
+def _stopped(task: Task, why: Stop, *, acted: bool, now_ms: int, jitter: float) -> Progress:
+    match why:
+        case Stop.TIMEOUT:
             failure = Failure("timed-out", "it took longer than it may, and was ended")
             return _failed(task, failure, None, Outcome.TIMED_OUT, now_ms, jitter)
-        case Stopped(Stop.CANCEL):
+        case Stop.CANCEL:
             reason = "cancelled on request"
             return _ended(task, Signal.CANCEL, Outcome.CANCELLED, now_ms, reason=reason)
-        case Stopped(Stop.SHUTDOWN, acted):
+        case Stop.SHUTDOWN:
             return abandon(task, now_ms=now_ms, repeatable=not acted, reason="the agent stopped")
 
 

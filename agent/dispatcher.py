@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -35,6 +36,7 @@ from shared.store.transaction import Change, Reading, Transaction
 TICK_S = 10.0  # timers look at the clocks again: a wall clock jumps, and a machine may sleep
 RETRY_S = 2.0  # after a write that the disk refused
 STOP_S = 15.0  # for runs that were told to stop; a command takes at most ten to be killed
+CLOSE_MAX = 256  # tasks ended a turn though they never ran; runs do not wait for thousands
 READ_MAX = 200  # tasks a read: a long one would pin the journal's WAL
 
 WAITING_HERE = "SELECT id FROM tasks WHERE device = $1 AND status = 'waiting' ORDER BY id"
@@ -180,7 +182,7 @@ class Dispatcher:
             # in the queue again; what was moved is not here any more.
             for task in candidates:
                 self._backlog.restore(task.id, now_ms)
-        if candidates:
+        if candidates or self._close:
             self._changed.set()  # there may be more
 
     def _pause_s(self) -> float | None:
@@ -261,7 +263,7 @@ class Dispatcher:
 
     async def _move(self, start: tuple[str, ...], group: asyncio.TaskGroup) -> None:
         """Write how runs ended, who is stopped, who will never run and who starts; then act."""
-        ended, closed = dict(self._ended), dict(self._close)
+        ended, closed = dict(self._ended), dict(islice(self._close.items(), CLOSE_MAX))
         moves: dict[str, Move] = {}
         for task_id, result in ended.items():
             moves[task_id] = self._outcome(self._runs[task_id], result)
@@ -351,6 +353,8 @@ class Dispatcher:
             try:
                 moved |= await self._write_together({task_id: move})
             except (StoreError, Busy) as error:
+                if not moved:
+                    raise
                 log.warning("%d moves wait: %s", len(moves) - len(moved), error)
                 self._changed.set()
                 break  # what was written must be acted on first

@@ -17,12 +17,14 @@ from hardware import flapping
 from hardware.driver import Driver, Observation
 from shared.core.kinds import equipment
 from shared.core.kinds.equipment import MACHINE, TEXT_MAX, Created, Report, State
-from shared.core.record import Record
+from shared.core.record import Record, latest
 from shared.core.register import Register
+from shared.core.vector import Vector
 from shared.errors import Busy, Rejected, StoreError
 from shared.replica import Replica
 from shared.store.transaction import Change, Reading, Transaction
 
+HEALTH_S = 1.0  # drivers do not say that they were lost; who looks at a board may wait this long
 OFFERED_MAX = 256  # observations that wait for one driver's dwell; a driver offers at most 64
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Machines:
             for one in wired
         }
         self._changed = asyncio.Event()
+        self._connections: frozenset[tuple[str, str]] = frozenset()
         self._dirty = {one.equipment for one in wired}
 
     def is_stale(self, record: Record) -> bool:
@@ -82,9 +85,10 @@ class Machines:
                     group.create_task(reporter.run(), name=f"{one.driver.id} reports")
                     group.create_task(self._serve(one, reporter), name=f"{one.driver.id} driver")
                 while True:
-                    await self._wait(self._changed, None)
+                    await self._wait(self._changed, HEALTH_S)
                     self._changed.clear()
                     await self._show()
+                    await self._tell_health()
 
     async def _serve(self, one: Wired, reporter: "_Reporter") -> None:
         """Keep a driver running: a driver's bug must not end the others (promise 6)."""
@@ -103,14 +107,37 @@ class Machines:
             self._dirty |= changed
             self._changed.set()
 
+    async def _tell_health(self) -> None:
+        """Have subscribers look again at equipment whose driver was lost or is back."""
+        now = self._connected()
+        flipped = {subject for driver, subject in self._connections ^ now}
+        if not flipped:
+            return
+        try:
+            await self._replica.write(partial(_announce, subjects=sorted(flipped)))
+        except (StoreError, Busy) as error:
+            log.warning("nobody is told of a driver's health yet: %s", error)
+        else:
+            self._connections = now
+
+    def _connected(self) -> frozenset[tuple[str, str]]:
+        return frozenset(
+            (one.driver.id, one.equipment) for one in self._wired if one.driver.health.connected
+        )
+
     async def _show(self) -> None:
         dirty, self._dirty = self._dirty, set()
+        if not dirty:
+            return
         states = await self._replica.read(partial(_states, subjects=sorted(dirty)))
         for one in self._wired:
             if one.equipment not in states:
                 continue
+            state, machine = states[one.equipment]
+            if machine != one.driver.id:
+                self._reporters[one.driver.id].forget()
             try:
-                one.driver.desire(states[one.equipment])
+                one.driver.desire(state)
             except Exception:  # promise 6
                 log.exception("driver %s cannot be told what to show", one.driver.id)
 
@@ -148,6 +175,13 @@ class _Reporter:
         self._stirred.set()
         await stored
 
+    def forget(self) -> None:
+        """Take the next observation as a change: somebody else has spoken since our last one.
+
+        A worker who presses red again after a colleague settled on green means red.
+        """
+        self._dwell, _ = flapping.receive(self._dwell, flapping.NotStored(), self._boot_ms())
+
     async def run(self) -> None:
         """Write what is due, until cancelled."""
         await self._introduce()
@@ -161,9 +195,7 @@ class _Reporter:
                 await self._take()
             except Exception as error:  # the driver hears of it, and offers it again
                 log.warning("a report of %s is not stored", self._wired.driver.id, exc_info=True)
-                self._dwell, _ = flapping.receive(
-                    self._dwell, flapping.NotStored(), self._boot_ms()
-                )
+                self.forget()
                 self._answer(error)
             else:
                 if self._dwell.settled and not self._offered:
@@ -217,12 +249,21 @@ class _Reporter:
                 stored.set_exception(error)
 
 
-def _states(reading: Reading, *, subjects: Sequence[str]) -> dict[str, State | None]:
-    states: dict[str, State | None] = {}
+def _announce(tx: Transaction, *, subjects: Sequence[str]) -> None:
+    for subject in subjects:
+        tx.announce("equipment", subject)
+
+
+def _states(
+    reading: Reading, *, subjects: Sequence[str]
+) -> dict[str, tuple[State | None, str | None]]:
+    """Return of each the state to show, and which driver or person spoke for the machine last."""
+    states: dict[str, tuple[State | None, str | None]] = {}
     for subject in subjects:
         record = reading.record("equipment", subject)
         shown = equipment.shown(record) if equipment.exists(record) else None
-        states[subject] = shown[1].state if shown else None
+        last = latest(record.register(MACHINE))
+        states[subject] = (shown[1].state if shown else None, last.header.actor if last else None)
     return states
 
 
@@ -250,10 +291,9 @@ def _report(tx: Transaction, *, subject: str, site: str, actor: str, report: Rep
     register = record.register(MACHINE)
     if _repeats(register, actor, report):
         return
-    # It replaces what this device said before, and what it merely followed on. What it is in
-    # conflict with stays beside it: only a person ends a conflict.
-    origin = tx.node.writes.get(site, "")
-    mine = {e.header.origin: e.header.seq for e in register.siblings if e.header.origin == origin}
+    seen = None
+    if equipment.in_conflict(record, MACHINE):
+        seen = _own_part(register, tx.node.writes.get(site, ""), actor)
     tx.append(
         site=site,
         kind="equipment.state",
@@ -261,8 +301,19 @@ def _report(tx: Transaction, *, subject: str, site: str, actor: str, report: Rep
         register=MACHINE,
         body=report,
         actor=actor,
-        seen=mine if equipment.in_conflict(record, MACHINE) else None,
+        seen=seen,
     )
+
+
+def _own_part(register: Register, origin: str, actor: str) -> Vector:
+    """Return what a report may replace in a conflict: this driver's own earlier one.
+
+    What that is in conflict with stays beside the new one: only a person ends a conflict.
+    """
+    here = [e.header for e in register.siblings if e.header.origin == origin]
+    others = [header.seq for header in here if header.actor != actor]
+    mine = [h.seq for h in here if h.actor == actor and all(h.seq < other for other in others)]
+    return {origin: max(mine)} if mine else {}
 
 
 def _repeats(register: Register, actor: str, report: Report) -> bool:

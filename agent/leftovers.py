@@ -52,12 +52,14 @@ def find(folder: Path, attempt_id: str | None = None) -> dict[int, str]:
     return found
 
 
-async def end(folder: Path, attempt_id: str | None = None) -> Mapping[int, str]:
+async def end(
+    folder: Path, attempt_id: str | None = None, *, term_s: float = TERM_S
+) -> Mapping[int, str]:
     """End marked processes, politely first; return those that outlived even SIGKILL.
 
-    Takes at most TERM_S + KILL_S.
+    Takes at most term_s + KILL_S.
     """
-    left = await _ended(lambda: find(folder, attempt_id), signal.SIGTERM, TERM_S)
+    left = await _ended(lambda: find(folder, attempt_id), signal.SIGTERM, term_s)
     if left:
         left = await _ended(lambda: find(folder, attempt_id), signal.SIGKILL, KILL_S)
     if left:

@@ -21,8 +21,8 @@ class HubExplain:
             devices: Devices by id; another object whenever something has changed.
         """
         self._devices = devices
-        self._asked: Mapping[str, DeviceState] = {}
-        self._answers: dict[Need, Waiting] = {}
+        # Answers belong to the devices they were found for: one attribute, replaced as a whole.
+        self._known: tuple[Mapping[str, DeviceState], dict[Need, Waiting]] = ({}, {})
 
     def __call__(self, task: Task, status_of: StatusOf, now_ms: int, /) -> Waiting | None:
         """Return how a waiting task shows, and why."""
@@ -32,9 +32,11 @@ class HubExplain:
         devices = self._devices()
         if task.allocation is not None:
             return _seated(task.allocation.device, devices)
-        if devices is not self._asked or len(self._answers) > ANSWERS_MAX:
-            self._asked, self._answers = devices, {}
-        answers, wanted = self._answers, allocation.need(task)
+        asked, answers = self._known
+        if devices is not asked or len(answers) >= ANSWERS_MAX:
+            answers = {}
+            self._known = (devices, answers)
+        wanted = allocation.need(task)
         if wanted not in answers:
             answers[wanted] = _unseated(task, devices)
         return answers[wanted]

@@ -15,33 +15,29 @@ from shared.store.transaction import Transaction
 
 BATCH_MAX = 500  # tasks in one transaction
 
-HELD = """SELECT id FROM tasks
-    WHERE device = $1 AND status IN ('waiting', 'running', 'cancelling') AND seated = 1 AND id > $2
-    ORDER BY id LIMIT $3"""
+# What acted first: given again, it waits, and is passed over when the waiting ones have their turn.
+UNFINISHED = (Status.RUNNING, Status.CANCELLING, Status.WAITING)
+
+HELD = """SELECT id FROM tasks WHERE device = $1 AND status = $2 AND id > $3 AND seated = 1
+    ORDER BY id LIMIT $4"""
 
 
-class Settled(msgspec.Struct, frozen=True):
-    """What one transaction did.
-
-    Attributes:
-        settled: How many tasks it changed.
-        last: The last id it looked at, None at the end.
-    """
-
-    settled: int
-    last: str | None
-
-
-def settle(tx: Transaction, device: str, incarnation: str, after: str) -> Settled:
-    """Settle unfinished tasks that a device had under another incarnation.
+def settle(
+    tx: Transaction, device: str, incarnation: str, status: Status, after: str
+) -> tuple[int, str | None]:
+    """Settle tasks of one status that a device had under another incarnation.
 
     Args:
         tx: The transaction.
         device: That came back.
         incarnation: The one that it writes now.
+        status: One of UNFINISHED; call for each, in this order.
         after: Look at greater ids only.
+
+    Returns:
+        How many tasks were settled, and the last id looked at: None at the end.
     """
-    ids = [task_id for (task_id,) in tx.query(HELD, device, after, BATCH_MAX)]
+    ids = [task_id for (task_id,) in tx.query(HELD, device, status.value, after, BATCH_MAX)]
     settled = 0
     for task_id in ids:
         task = tasks.read(tx.record("task", task_id))
@@ -50,7 +46,7 @@ def settle(tx: Transaction, device: str, incarnation: str, after: str) -> Settle
         if task.allocation.incarnation != incarnation:
             _settle(tx, task, incarnation)
             settled += 1
-    return Settled(settled, ids[-1] if len(ids) == BATCH_MAX else None)
+    return settled, ids[-1] if len(ids) == BATCH_MAX else None
 
 
 def _settle(tx: Transaction, task: Task, incarnation: str) -> None:

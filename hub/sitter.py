@@ -16,7 +16,7 @@ from itertools import islice
 from hub import allocation, fleet, returned, seating
 from hub.allocation import DeviceState, Need
 from hub.fleet import Fleet
-from shared.errors import SkerryError, StoreClosed
+from shared.errors import StoreClosed, StoreCorrupt
 from shared.replica import Replica
 from shared.store.transaction import Change, Reading
 
@@ -25,11 +25,12 @@ RETRY_S = 1.0  # after a round that the store refused; nothing is lost, the task
 
 _ASKED = 100  # ids in one question: a fixed number, so that the statement is prepared once
 _MARKS = ", ".join(f"${n}" for n in range(1, _ASKED + 1))
-# What a change of these tasks may set free: they themselves, and what comes after them.
+# What a change of these tasks may set free: they themselves, and what comes after them. CROSS
+# JOIN makes SQLite begin with the edges; it would rather look at every waiting task.
 TOUCHED = f"""SELECT id FROM tasks
     WHERE id IN ({_MARKS}) AND status = 'waiting' AND seated = 0
-    UNION SELECT e.task FROM edges e JOIN tasks t ON t.id = e.task
-    WHERE e.after IN ({_MARKS}) AND t.status = 'waiting' AND t.seated = 0"""  # noqa: S608 - ours
+    UNION SELECT e.task FROM edges e CROSS JOIN tasks t
+    WHERE e.after IN ({_MARKS}) AND t.id = e.task AND t.status = 'waiting' AND t.seated = 0"""  # noqa: S608 - ours
 UNSEATED = """SELECT id FROM tasks WHERE status = 'waiting' AND seated = 0
     ORDER BY priority, id"""
 
@@ -40,7 +41,11 @@ class Sitter:
     """Allocates, cancels what is doomed or asked for, and settles what a lost journal leaves."""
 
     def __init__(
-        self, replica: Replica, connected: Callable[[], Set[str]], now_ms: Callable[[], int]
+        self,
+        replica: Replica,
+        connected: Callable[[], Set[str]],
+        now_ms: Callable[[], int],
+        retry_s: float = RETRY_S,
     ) -> None:
         """Build a sitter; ``run`` starts it.
 
@@ -49,8 +54,10 @@ class Sitter:
             connected: Devices with an open session, whose rows are already written; a set that
                 nobody changes once it was returned.
             now_ms: Wall clock, Unix ms.
+            retry_s: Pause after a round that failed.
         """
         self._replica = replica
+        self._retry_s = retry_s
         self._now_ms = now_ms
         self._fleet = Fleet(connected)
         self._changed: dict[str, None] = {}  # tasks to look at, in order of their change
@@ -80,9 +87,11 @@ class Sitter:
                     await self._work()
                 except StoreClosed:
                     return
-                except SkerryError:  # full disk, too many writers: what is due stays noted
-                    log.exception("a round failed; again in %s s", RETRY_S)
-                    await asyncio.sleep(RETRY_S)
+                except StoreCorrupt:
+                    raise
+                except Exception:  # a full disk, a fault of ours: sync must not stop for it
+                    log.exception("a round failed; again in %s s", self._retry_s)
+                    await asyncio.sleep(self._retry_s)  # what is due stays noted
                     self._wake.set()
 
     async def device_returned(self, device: str, incarnation: str) -> int:
@@ -93,14 +102,20 @@ class Sitter:
         Returns:
             How many tasks were settled.
         """
-        settled, after = 0, ""
-        while True:
-            settle = partial(returned.settle, device=device, incarnation=incarnation, after=after)
-            found = await self._replica.write(settle)
-            settled += found.settled
-            if found.last is None:
-                return settled
-            after = found.last
+        settled = 0
+        for status in returned.UNFINISHED:
+            after: str | None = ""
+            while after is not None:
+                settle = partial(
+                    returned.settle,
+                    device=device,
+                    incarnation=incarnation,
+                    status=status,
+                    after=after,
+                )
+                count, after = await self._replica.write(settle)
+                settled += count
+        return settled
 
     # ------------------------------------------------------------------ what to look at
 

@@ -9,6 +9,7 @@ from shared.errors import SettingsError
 from shared.settings import Listen
 
 SHUTDOWN_S = 5.0  # for requests under way; live listeners and sessions come back by themselves
+HEADER_BYTES_MAX = 32 * 1024  # beyond it aiohttp answers before any of our code could
 
 
 @asynccontextmanager
@@ -18,7 +19,13 @@ async def serve(app: web.Application, listen: Listen) -> AsyncIterator[str]:
     Raises:
         SettingsError: The address is taken.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_S,
+        max_line_size=HEADER_BYTES_MAX,
+        max_field_size=HEADER_BYTES_MAX,
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, listen.host, listen.port)

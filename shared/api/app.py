@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import cache
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -70,7 +71,9 @@ def make_app(
     )
     served = (*described, _openapi(described, context.version), *static.routes(static.files()))
     for route in served:
-        application.router.add_route(route.method, route.path, _adapter(route, context))
+        methods = ("GET", "HEAD") if route.is_readable else (route.method,)
+        for method in methods:
+            application.router.add_route(method, route.path, _adapter(route, context))
     application.on_response_prepare.append(_secure)
     application.cleanup_ctx.append(_running(feed))
     application.on_shutdown.append(_closing(feed))
@@ -111,10 +114,14 @@ def _metrics(feed: LiveFeed, counter: RequestCounter) -> Route:
 
 
 def _openapi(described: Iterable[Route], version: str) -> Route:
-    description = openapi.describe(described, version=version)
+    routes = tuple(described)
+
+    @cache  # made when somebody asks: an agent that nobody asks starts faster and stays smaller
+    def description() -> Answer:
+        return json(openapi.describe(routes, version=version))
 
     async def answer(_call: Call) -> Answer:
-        return json(description)
+        return description()
 
     return Route(
         method="GET",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from msgspec import inspect
 
 from shared.errors import Invalid, Malformed, TooLarge
 
@@ -21,6 +22,9 @@ ARRIVE_S = 30  # a caller that sends a mebibyte over a phone needs seconds, not 
 _AT = re.compile(r" - at `(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>.*)`$", re.DOTALL)
+
+_INTEGER = re.compile(r"^-?[0-9]{1,18}$")
+_LISTS = (inspect.VarTupleType, inspect.ListType)
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -85,15 +89,19 @@ def query(request: web.Request, shape: type[T]) -> T:
     Raises:
         Invalid: An unknown parameter, one given twice, or a value of the wrong kind.
     """
-    lists = _list_fields(shape)
+    lists, integers = _fields(shape, _LISTS), _fields(shape, (inspect.IntType,))
     found: dict[str, Any] = {}
     for name, text in request.query.items():
         if name in found:
             message = "given twice; separate values by commas"
             raise Invalid(f"{name[:100]} is {message}", ((f"$.{name[:100]}", message),))
-        found[name] = [t for t in text.split(",") if t] if name in lists else text
+        if name in lists:
+            found[name] = [part for part in text.split(",") if part]
+        else:
+            found[name] = int(text) if name in integers and _INTEGER.match(text) else text
     try:
-        return msgspec.convert(found, shape, strict=False)
+        # Strict: the lax mode of msgspec takes a number for an instant and "null" for nothing.
+        return msgspec.convert(found, shape)
     except msgspec.ValidationError as error:
         raise invalid(error) from error
 
@@ -119,11 +127,11 @@ def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
 
 
 @cache
-def _list_fields(shape: type[msgspec.Struct]) -> frozenset[str]:
-    fields = msgspec.inspect.type_info(shape)
-    assert isinstance(fields, msgspec.inspect.StructType)
-    lists = (msgspec.inspect.VarTupleType, msgspec.inspect.ListType)
-    return frozenset(f.encode_name for f in fields.fields if isinstance(f.type, lists))
+def _fields(shape: type[msgspec.Struct], types: tuple[type[inspect.Type], ...]) -> frozenset[str]:
+    """Return the names of fields of some types."""
+    described = inspect.type_info(shape)
+    assert isinstance(described, inspect.StructType)
+    return frozenset(f.encode_name for f in described.fields if isinstance(f.type, types))
 
 
 def _depth(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """``If-Match`` and ``seen``: what a writer had read, as a condition or as causality."""
 
 import re
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -9,6 +10,10 @@ from shared.core import record as records
 from shared.core.record import Record
 from shared.core.vector import Vector
 from shared.errors import Invalid, Stale
+
+# An ETag names every origin that ever wrote the record; this many characters hold some 150, and
+# still fit the line of a request.
+Seen = Annotated[str, msgspec.Meta(max_length=6000)]
 
 _TAG = re.compile(r'\s*(?P<weak>W/)?"(?P<tag>[^"]*)"\s*(?:,|$)')
 
@@ -41,7 +46,7 @@ def read(request: web.Request, seen: str | None = None) -> Precondition:
         raise Invalid(message, (("$.seen", message),))
     if text.strip() == "*":
         return Precondition(any_will_do=True)
-    return Precondition(if_match=_tags(text))
+    return Precondition(if_match=tags(text))
 
 
 def check(precondition: Precondition, record: Record) -> Vector | None:
@@ -60,15 +65,15 @@ def check(precondition: Precondition, record: Record) -> Vector | None:
     return None
 
 
-def _tags(text: str) -> tuple[str, ...]:
+def tags(text: str) -> tuple[str, ...]:
     """Return the strong tags of an ``If-Match``; a weak one never matches (RFC 9110, 13.1.1)."""
-    tags, place = [], 0
+    strong, place = [], 0
     while place < len(text):
         found = _TAG.match(text, place)
         if found is None:
             message = 'write it as "tag", quotes included'
             raise Invalid(f"If-Match: {message}", (("If-Match", message),))
         if not found["weak"]:
-            tags.append(found["tag"])
+            strong.append(found["tag"])
         place = found.end()
-    return tuple(tags)
+    return tuple(strong)

@@ -7,7 +7,7 @@ import msgspec
 
 from shared.api import body as bodies
 from shared.api import conditional, idempotency
-from shared.api.conditional import Precondition
+from shared.api.conditional import Precondition, Seen
 from shared.api.context import Topic
 from shared.api.pages import (
     LIMIT_DEFAULT,
@@ -56,7 +56,7 @@ class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of ``POST …/resolve``: the value that a person chose."""
 
     value: dict[str, Any]
-    seen: str | None = None
+    seen: Seen | None = None
 
 
 class Sibling(msgspec.Struct, frozen=True):

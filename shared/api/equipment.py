@@ -8,7 +8,7 @@ import msgspec
 
 from shared.api import body as bodies
 from shared.api import conditional, idempotency
-from shared.api.conditional import Precondition
+from shared.api.conditional import Precondition, Seen
 from shared.api.context import NodeContext, Topic
 from shared.api.equipment_history import HistoryPage, HistoryQuery, history
 from shared.api.pages import Page, PageQuery, read_cursor, write_cursor
@@ -50,7 +50,7 @@ class EquipmentChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: DisplayName | msgspec.UnsetType | None = msgspec.UNSET
     attributes: AttributeChanges = {}
-    seen: str | None = None
+    seen: Seen | None = None
 
 
 class StateReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,13 +59,13 @@ class StateReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: State
     reason: Text | None = None
     note: Text | None = None
-    seen: str | None = None
+    seen: Seen | None = None
 
 
 class RemoveQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Query of ``DELETE``, which has no body to carry ``seen``."""
 
-    seen: str | None = None
+    seen: Seen | None = None
 
 
 # ------------------------------------------------------------------ reading

@@ -1,6 +1,7 @@
 """``/api/live``: a WebSocket that says what to listen to once, and then hears of every change."""
 
 import asyncio
+import logging
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -18,6 +19,8 @@ CLOSE_S = 5  # a listener that does not even read its end is dropped
 BAD_MESSAGE = 4400
 NO_TOKEN = 4401
 TRY_LATER = 1013
+
+log = logging.getLogger(__name__)
 
 
 class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +61,11 @@ def routes(feed: LiveFeed) -> tuple[Route, ...]:
             heartbeat=HEARTBEAT_S, max_msg_size=HELLO_BYTES_MAX, compress=False
         )
         await socket.prepare(call.request)
-        code, reason = await _serve(call, socket, feed)
+        try:
+            code, reason = await _serve(call, socket, feed)
+        except Exception:  # the answer has begun, so no problem can be sent any more
+            log.exception("a live connection failed")
+            code, reason = WSCloseCode.INTERNAL_ERROR, "a fault of this node"
         await _close(call.request, socket, code, reason)
         return socket
 

@@ -239,11 +239,9 @@ def _labels(batch: Sequence[Change]) -> list[int]:
     A record and its conflict may share a position. Only the last of them may be told with it: one
     who heard the first alone must come back from before both.
     """
-    following = [change.position for change in batch[1:]]
-    return [
-        change.position - 1 if change.position == after else change.position
-        for change, after in zip(batch, [*following, -1], strict=True)
-    ]
+    positions = [change.position for change in batch]
+    following = [*positions[1:], None]
+    return [at - 1 if at == after else at for at, after in zip(positions, following, strict=False)]
 
 
 def _messages(

@@ -71,7 +71,7 @@ def text(samples: Iterable[Sample]) -> str:
         if name in HELP:
             lines.append(f"# HELP {PREFIX}{name} {HELP[name]}")
         lines.append(f"# TYPE {PREFIX}{name} {kind}")
-        lines += [f"{PREFIX}{name}{_labels(s)} {s.value:g}" for s in family]
+        lines += [f"{PREFIX}{name}{_labels(s)} {s.value!r}" for s in family]
     return "\n".join(lines) + "\n"
 
 

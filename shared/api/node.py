@@ -7,6 +7,7 @@ import msgspec
 from shared.api.route import Answer, Call, Route, json
 from shared.errors import StoreClosed
 from shared.store import changes
+from shared.store.changes import Position
 
 READY_S = 5  # a disk that needs longer for one row cannot serve anybody
 
@@ -42,13 +43,13 @@ class Health(msgspec.Struct, frozen=True):
 async def get(call: Call) -> Answer:
     """Return who this node is."""
     context = call.context
-    position = await context.replica.read(changes.position)
+    known = context.replica.node
     view = NodeView(
         role=context.role,
         id=context.id,
         sites=context.sites,
         version=context.version,
-        position=str(position),
+        position=str(Position(known.epoch, known.position)),
         notice=context.replica.notice,
         backed_up_at=None,
     )

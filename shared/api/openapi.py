@@ -94,7 +94,7 @@ def _success(route: Route, known: dict[str, Any]) -> dict[str, Any]:
 def _in_path(route: Route) -> list[dict[str, Any]]:
     found = []
     for match in _PARAMETER.finditer(route.path):
-        schema: dict[str, Any] = {"type": "string", "minLength": 1}
+        schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 200}
         if match["pattern"]:
             schema["pattern"] = f"^{match['pattern']}$"
         found.append({"name": match["name"], "in": "path", "required": True, "schema": schema})

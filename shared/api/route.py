@@ -39,6 +39,8 @@ class Call:
         return self.request.match_info["id"]
 
 
+WEBSOCKET = 101  # status of a success that goes on as a WebSocket
+
 Handler = Callable[[Call], Awaitable[Answer | web.StreamResponse]]
 
 
@@ -75,6 +77,11 @@ class Route:
     headers: tuple[str, ...] = ()
     is_open: bool = False
     is_conditional: bool = False
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether ``HEAD`` makes sense too."""
+        return self.method == "GET" and self.status != WEBSOCKET
 
     @property
     def is_write(self) -> bool:

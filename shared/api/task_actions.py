@@ -129,7 +129,8 @@ def plan(submission: Submission, actor: str, now_ms: int, new_id: Callable[[], s
     Args:
         submission: As decoded.
         actor: Who submits; becomes ``requester``.
-        now_ms: Wall clock, Unix ms; a ``not_before`` that has passed is no condition any more.
+        now_ms: Wall clock, Unix ms. No rule asks for it yet: ``not_before`` is judged when the task
+            could start, so that the same submission later is still the same.
         new_id: Makes a UUIDv7.
 
     Raises:
@@ -360,8 +361,6 @@ def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None)
     _, task = _known(tx, task_id)
     if task.status is not Status.DEAD:
         raise IllegalMove(f"the task is {task.status}; only a dead one can be retried")
-    if task.cancel_asked:
-        raise IllegalMove("the task was to be cancelled when it died; submit it anew")
     followers = tx.query("SELECT task FROM edges WHERE after = $1 ORDER BY task LIMIT 1", task_id)
     if followers:
         raise IllegalMove(
@@ -372,6 +371,9 @@ def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None)
         _retry_at_hub(tx, task, actor)
     else:
         _retry_here(tx, task, actor)
+    if task.cancel_asked:  # else the holder would cancel what this person wants to run
+        withdrawal = CancelRequest(withdrawn=True)
+        _append(tx, task.id, task.site, "task.cancel_requested", withdrawal, actor)
 
 
 def _retry_at_hub(tx: Transaction, task: Task, actor: str) -> None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from shared.api import body as bodies
 from shared.api import conditional, idempotency, task_actions, task_queries
-from shared.api.conditional import Precondition
+from shared.api.conditional import Precondition, Seen
 from shared.api.context import NodeContext, Topic
 from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, Page
 from shared.api.route import Answer, Call, Route, json, record
@@ -45,6 +45,10 @@ StatusWord = Literal[
     "expired",
     "unknown",
 ]
+VALUES_MAX = 20  # of one filter; they share the line of a request
+Names = Annotated[tuple[Name, ...], msgspec.Meta(max_length=VALUES_MAX)]
+Requester = Annotated[str, msgspec.Meta(max_length=200)]
+Requesters = Annotated[tuple[Requester, ...], msgspec.Meta(max_length=VALUES_MAX)]
 Act = Callable[[Transaction, Vector | None], None]
 
 
@@ -52,10 +56,10 @@ class TaskQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Query of the list; several values are separated by commas."""
 
     status: tuple[StatusWord, ...] = ()
-    type: tuple[Name, ...] = ()
+    type: Names = ()
     priority: tuple[PriorityWord, ...] = ()
-    device: tuple[Name, ...] = ()
-    requester: tuple[str, ...] = ()
+    device: Names = ()
+    requester: Requesters = ()
     order: Order = Order.NEWEST
     limit: Limit = LIMIT_DEFAULT
     cursor: Cursor | None = None
@@ -64,14 +68,14 @@ class TaskQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TaskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of cancel and retry; may be left out."""
 
-    seen: str | None = None
+    seen: Seen | None = None
 
 
 class PriorityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of a change of priority."""
 
     priority: PriorityWord
-    seen: str | None = None
+    seen: Seen | None = None
 
 
 # ------------------------------------------------------------------ reading

@@ -16,6 +16,7 @@ VERSION = 1
 HEADER_BYTES_MAX = 8 * 1024
 BODY_BYTES_MAX = 512 * 1024  # two bounded outputs of a command and the rest of an attempt
 CRITICAL = 1  # flags: a node that does not know this kind stops trusting the record
+JOINED = 2  # flags: one write with the event before it; they travel and are judged together
 
 
 class Dot(msgspec.Struct, frozen=True, order=True):
@@ -40,7 +41,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
         register: Register that the event changes.
         seen: What the author had seen of that register.
         actor: Who did it: a person, a client, a driver.
-        flags: Bit field, see CRITICAL.
+        flags: Bit field, see CRITICAL and JOINED.
     """
 
     v: int

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-UUID7_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+# Python's "$" also matches before a line break at the end; "\Z" would be foreign to JSON Schema.
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$(?!\n)"
+UUID7_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$(?!\n)"
 
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Uuid7 = Annotated[str, msgspec.Meta(pattern=UUID7_PATTERN)]

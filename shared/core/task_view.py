@@ -78,8 +78,8 @@ class TaskView(msgspec.Struct, frozen=True):
 
 def shown_status(task: Task, waiting: Waiting | None) -> Status:
     """Return the status to show: what waiting means here, and a cancel that is under way."""
-    if task.status is Status.WAITING and task.cancel_asked and task.allocation is not None:
-        return Status.CANCELLING  # asked of a device that has not answered yet
+    if task.status is Status.WAITING and task.cancel_asked:
+        return Status.CANCELLING  # asked of whoever sits, who has not answered yet
     if task.status in ACTING and task.cancel_asked:
         return Status.CANCELLING
     if task.status is Status.WAITING:

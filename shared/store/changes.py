@@ -22,7 +22,7 @@ CONFLICTS = """SELECT 'conflict', id, position FROM conflicts
 DEVICES = """SELECT 'device', id, position FROM devices
     WHERE position > $1 ORDER BY position LIMIT $2"""
 
-_POSITION = re.compile(r"^([0-9a-f]{1,64}):([0-9]{1,18})$")
+_POSITION = re.compile(r"([0-9a-f]{1,64}):([0-9]{1,18})")
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class Position(msgspec.Struct, frozen=True):
 
 def parse(text: str) -> Position | None:
     """Return a position as a client gave it back, None if it is none."""
-    found = _POSITION.match(text)
+    found = _POSITION.fullmatch(text)
     return Position(found[1], int(found[2])) if found else None
 
 

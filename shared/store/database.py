@@ -26,8 +26,22 @@ def sql(text: str) -> str:
 
 
 def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open a database, or ``:memory:``, with the settings that every promise rests on."""
+    """Open a database, or ``:memory:``, with the settings that every promise rests on.
+
+    Raises:
+        StoreCorrupt: It is no database, or a damaged one.
+    """
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        with translated():
+            _set_up(db, read_only=read_only)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _set_up(db: sqlite3.Connection, *, read_only: bool) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")  # promise 1: a commit survives a power cut
     db.execute("PRAGMA foreign_keys = OFF")  # ids are given in one place; checks cost the hot path
@@ -37,7 +51,6 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     db.execute("PRAGMA busy_timeout = 5000")
     if read_only:
         db.execute("PRAGMA query_only = ON")
-    return db
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -45,15 +58,8 @@ def migrate(db: sqlite3.Connection) -> None:
 
     Raises:
         StoreTooNew: A newer version wrote the database.
-        StoreCorrupt: It is no database of ours.
     """
-    try:
-        (have,) = db.execute("PRAGMA user_version").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise StoreCorrupt(
-            f"{FILE} is not a SQLite database ({error}); set it aside and start again: "
-            "an agent then fetches its records from the hub"
-        ) from error
+    (have,) = db.execute("PRAGMA user_version").fetchone()
     steps = _migrations()
     newest = steps[-1][0]
     if have > newest:
@@ -103,7 +109,10 @@ def translated() -> Iterator[None]:
         raise
     except sqlite3.DatabaseError as error:
         if (error.sqlite_errorcode or 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            raise StoreCorrupt(f"the database is damaged: {error}") from error
+            raise StoreCorrupt(
+                f"{FILE} is damaged or no database ({error}); set it aside and start again: "
+                "an agent then fetches its records from the hub"
+            ) from error
         raise
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from shared.core import event as events
 from shared.core import register as registers
+from shared.core import vector as vectors
 from shared.core.clock import Stamp
 from shared.core.event import Event
 from shared.core.kinds import KINDS, record_kind
@@ -87,7 +88,7 @@ def take(tx: Transaction, down: Down) -> int:
     refused = [event for note in down.verdicts if (event := _note_verdict(tx, note))]
     pending = _Pending(tx, db, down.judged)
     for event in refused:
-        _show_again(tx, db, event, pending)
+        _show_again(tx, db, event)
     for state in down.registers:
         _take_register(tx, db, state, down.position, pending)
     cursor = max(lane.cursor, down.upto)
@@ -212,18 +213,21 @@ def _note_verdict(tx: Transaction, note: VerdictNote) -> Event | None:
     return event
 
 
-def _show_again(tx: Transaction, db: sqlite3.Connection, event: Event, pending: _Pending) -> None:
-    """Show a register without an own event that was refused.
+def _show_again(tx: Transaction, db: sqlite3.Connection, event: Event) -> None:
+    """Show a register that has no base without an own event that was refused.
 
-    Its new base may be in the same chunk, and then counts; a record that does not concern this
-    device never gets one, and would show the refused event for ever.
+    Where there is a base, the refusal comes with the next one, in the register's own lane. Not
+    before: this chunk's frontier also covers applied events that the old base does not hold, and
+    folded onto that they would vanish for a while. A record that does not concern this device
+    never gets a base, and would show the refused event for ever.
     """
     key = (record_kind(event.header.kind), event.header.subject)
     name = event.header.register
     held = tx.find(*key)
-    base = rows.load_base(db, held.id).get(name, registers.EMPTY)
-    now = registers.refuse(base, event)
-    for mine in pending.of(held.id, name):
+    if name in rows.load_base(db, held.id):
+        return
+    now = registers.refuse(registers.EMPTY, event)
+    for mine in _Pending(tx, db, vectors.EMPTY).of(held.id, name):
         now = registers.fold(now, mine)
     tx.set_register(key, name, now, tx.next_position())
 

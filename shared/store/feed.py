@@ -8,6 +8,7 @@ device holds every register of the lane whose last change is not after p.
 
 from typing import NamedTuple
 
+from shared.core import event as events
 from shared.core.kinds.kind import Lane
 from shared.store import up
 from shared.store.database import sql
@@ -101,5 +102,9 @@ def _verdicts(
     reading: Reading, device: str, cursor: int
 ) -> tuple[list[tuple[int, VerdictNote]], int | None]:
     rows = reading.query(VERDICTS, cursor, f"{device}.", f"{device}/", VERDICTS_MAX)
-    notes = [(at, VerdictNote(*rest)) for at, *rest in rows]
-    return notes, notes[-1][0] if len(notes) == VERDICTS_MAX else None
+    notes = [
+        (at, VerdictNote(origin, *rest))
+        for at, origin, *rest in rows
+        if events.device_of(origin) == device  # names may hold dots: "a.b" is not "a"
+    ]
+    return notes, rows[-1][0] if len(rows) == VERDICTS_MAX else None

@@ -48,7 +48,7 @@ LOG = sql(
 HASH_AT = sql("SELECT hash FROM journal WHERE origin = $1 AND seq = $2")
 UNJUDGED = sql(
     """SELECT j.header, j.body FROM journal j JOIN origins o ON o.id = j.origin
-    WHERE j.record = $1 AND j.at > $2 AND o.own <> 0 AND j.verdict = 0 ORDER BY j.at"""
+    WHERE j.record = $1 AND j.at > $2 AND o.own <> 0 AND j.verdict IN (0, 3) ORDER BY j.at"""
 )
 OF_RECORD = sql(
     """SELECT entry, header, body, received_at, verdict, reason FROM journal
@@ -74,7 +74,7 @@ def hash_at(db: sqlite3.Connection, origin: int, seq: int) -> bytes | None:
 
 
 def unjudged(db: sqlite3.Connection, record: int, after_at: int) -> list[Event]:
-    """Return an agent's own events of a record, newer than a stamp, that no verdict has marked."""
+    """Return an agent's own events of a record, newer than a stamp, but those refused."""
     return [events.read(h, b) for h, b in db.execute(UNJUDGED, (record, after_at))]
 
 

@@ -17,7 +17,7 @@ from shared.store.transaction import Transaction
 
 PARKED = sql(
     """SELECT j.entry, j.header, j.body FROM journal j
-    WHERE j.verdict_at IS NOT NULL AND j.verdict = 3 ORDER BY j.entry"""
+    WHERE j.verdict_at IS NOT NULL AND j.verdict = 3 ORDER BY j.verdict_at"""
 )
 SET_VERDICT = sql("UPDATE journal SET verdict = $2, reason = $3, verdict_at = $4 WHERE entry = $1")
 _FOLDS = {

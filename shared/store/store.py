@@ -158,6 +158,7 @@ class Store:
         self.notice = reason
         with database.translated(), _immediate(self._db):
             self._db.execute("UPDATE origins SET own = 2 WHERE own = 1")
+            self._renew_epoch()
             self._mint_logs()
         self.node = self._loaded()
         self._left = self._raise_guard()
@@ -177,8 +178,7 @@ class Store:
             if reason is not None:
                 self.notice = reason
                 self._db.execute("UPDATE origins SET own = 2 WHERE own = 1")
-                if node.is_hub:  # its positions were given out too: they mean nothing now
-                    self._db.execute("UPDATE node SET epoch = ?", (self._random(8),))
+                self._renew_epoch()
             self._db.execute("UPDATE node SET device = ?", (identity.device,))
             self._mint_logs()
         return self._loaded()
@@ -199,6 +199,10 @@ class Store:
                 head = log.head if log else 0
                 return f"the journal ends at {name} {head}, but {left} had left this device"
         return None
+
+    def _renew_epoch(self) -> None:
+        """Positions that were given out, to devices or live listeners, mean nothing any more."""
+        self._db.execute("UPDATE node SET epoch = ?", (self._random(8),))
 
     def _mint_logs(self) -> None:
         have = {

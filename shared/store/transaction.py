@@ -107,6 +107,7 @@ class Transaction(Reading):
         self._gathered = Gathered()
         self._undo: list[Former] | None = None
         self._saved_logs: set[str] = set()  # whose former value is in the undo of this write
+        self._written: set[str] = set()  # own logs that this write has appended to
         self._savepoint = False
 
     # ------------------------------------------------------------------ what a write may do
@@ -174,7 +175,9 @@ class Transaction(Reading):
             seen=registers.vector(current) if seen is None else records.clip(seen, current),
             actor=actor,
             body=body,
+            flags=events.JOINED if origin in self._written else 0,
         )
+        self._written.add(origin)
         if event.size > events.BODY_BYTES_MAX:
             raise TooLarge(f"a change of {event.size} bytes; at most {events.BODY_BYTES_MAX}")
         verdict = Verdict.APPLIED if self.node.is_hub else Verdict.PENDING
@@ -213,7 +216,11 @@ class Transaction(Reading):
     def find(self, kind: str, subject: str) -> Held:
         """Return a record with its row, giving it one if it is new."""
         key = (kind, subject)
-        held = self._held.get(key) or self._cache.get(key) or rows.load(self._db, kind, subject)
+        held = self._held.get(key) or self._cache.get(key)
+        if held is None:
+            held = rows.load(self._db, kind, subject)
+            if held is not None:
+                self._held[key] = held  # as the database has it: nothing to undo
         if held is None:
             held = Held(self._counts.next_record, Record(kind, subject), is_new=True)
             self._counts.next_record += 1
@@ -228,9 +235,9 @@ class Transaction(Reading):
         header = event.header
         key = (record_kind(header.kind), header.subject)
         held = self.find(*key)
-        if not held.record.site:
-            self.set_site(key, header.site)
         log = self._logs[header.origin]
+        if not held.record.site and header.site == log.site:  # else refused: it names no site
+            self.set_site(key, header.site)
         digest = chain.link(log.hash, event.header_bytes, event.body_bytes)
         entry = self.next_position()
         told = entry if verdict in (Verdict.REFUSED, Verdict.PARKED) else None
@@ -288,6 +295,9 @@ class Transaction(Reading):
         self._set_held(key, Held(held.id, record, held.is_new))
         if not held.is_new:
             self._put(self._gathered.sites, key, site)
+        for name, register in record.registers.items():
+            # Of refused events, which gave no site: a feed that passed them must tell them now.
+            self.set_register(key, name, register, self.next_position())
 
     def touch(self, key: Key) -> None:
         """Have a record's row written, though nothing that it shows has changed."""
@@ -343,6 +353,7 @@ class Transaction(Reading):
         gathered, lengths = self._gathered, self._gathered.lengths
         self._undo, self._savepoint = undo, False
         self._saved_logs.clear()
+        self._written.clear()
         try:
             result = write(self)
         except BaseException:

@@ -9,13 +9,22 @@ from shared.store import node as nodes
 from shared.store.database import sql
 from shared.store.node import Log
 from shared.store.transaction import Reading, Transaction
-from shared.sync.frame import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Forked, Head, Stored, Up
+from shared.sync.frame import (
+    BATCH_BYTES_MAX,
+    BATCH_EVENTS_MAX,
+    FRAME_BYTES_MAX,
+    Forked,
+    Head,
+    Stored,
+    Up,
+)
 from shared.sync.pieces import Stretch
 
 HOLD_APART = sql(
     """INSERT INTO held_apart (origin, seq, header, body, device, received_at)
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (origin, seq, header, body) DO NOTHING"""
 )
+STRETCH_BYTES_MAX = FRAME_BYTES_MAX // 2  # of one write that is larger than a batch should be
 HELD_APART_MAX = 100_000  # rows; a device that forks without end must not fill the hub's disk
 COUNT_HELD_APART = sql("SELECT count(*) FROM held_apart")
 HEADS = sql("SELECT name, head, hash FROM origins WHERE own <> 0 AND head > 0")
@@ -31,10 +40,16 @@ def read(reading: Reading, log: Log, after: int) -> Stretch:
     if previous is None:
         raise BadFrame(f"the hub is ahead of {log.name} {after}", 4409)
     pairs: list[Pair] = []
-    size = 0
-    for _, header, body, _ in journal.read_log(reading.db, log.id, after, BATCH_EVENTS_MAX):
+    size = whole = 0
+    for _, header, body, _ in journal.read_log(reading.db, log.id, after, BATCH_EVENTS_MAX + 1):
+        if not events.read(header, body).header.flags & events.JOINED:
+            whole = len(pairs)  # what is there so far ends a write
         size += len(header) + len(body)
-        if pairs and size > BATCH_BYTES_MAX:
+        if len(pairs) == BATCH_EVENTS_MAX or (size > BATCH_BYTES_MAX and whole):
+            # Cut between writes: half of one, judged alone, may mean something else. A task's
+            # submission without the seat that came with it would be allocated by the hub.
+            return Stretch(log.name, after + 1, previous, pairs[: whole or BATCH_EVENTS_MAX])
+        if size > STRETCH_BYTES_MAX and pairs:
             break
         pairs.append(Pair(header, body))
     return Stretch(log.name, after + 1, previous, pairs)

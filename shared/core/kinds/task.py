@@ -85,6 +85,8 @@ class Outcome(enum.StrEnum):
 
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=SECONDS_MAX)]
+# What a column and JSON hold: a device's larger number would fail everybody's writes at the flush.
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -126,7 +128,7 @@ class Allocation(msgspec.Struct, frozen=True):
     """
 
     epoch: str | None
-    n: int
+    n: Number
     device: Name
     incarnation: str
 
@@ -157,10 +159,10 @@ class Attempt(msgspec.Struct, frozen=True):
     """One run of a task. Claim = (allocation, number)."""
 
     id: str
-    number: int
+    number: Number
     boot: str
-    started_ms: int
-    ended_ms: int | None = None
+    started_ms: Number
+    ended_ms: Number | None = None
     outcome: Outcome | None = None
     error: Failure | None = None
     output: dict[str, Any] | None = None
@@ -185,9 +187,10 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class CancelRequest(msgspec.Struct, frozen=True):
-    """Body of ``task.cancel_requested``."""
+    """Body of ``task.cancel_requested``; a retry withdraws the request that it had seen."""
 
     reason: str | None = None
+    withdrawn: bool = False
 
 
 class PriorityRequest(msgspec.Struct, frozen=True):
@@ -287,7 +290,9 @@ def read(record: Record) -> Task | None:
         status=progress.status if progress else Status.WAITING,
         progress=progress,
         priority=_priority(asked.body_bytes).priority if asked else spec.priority,
-        cancel_asked=records.latest(record.register(CANCEL)) is not None,
+        cancel_asked=any(
+            not _cancel(e.body_bytes).withdrawn for e in record.register(CANCEL).siblings
+        ),
         created_ms=at_ms(Stamp(submitted.header.at)),
         updated_ms=at_ms(Stamp(newest)),
     )
@@ -339,8 +344,16 @@ def _judge(event: Event, body: Any, record: Record, is_hub: bool) -> str | None:
     if isinstance(body, Seat):
         return _judge_seat(task, body, device)
     if isinstance(body, Progress) and device not in task.holders:
+        if _takes_back(task, body, device):
+            return None
         return f"{device} never had the seat of this task"
     return None
+
+
+def _takes_back(task: Task, progress: Progress, device: str) -> bool:
+    """Say whether a device cancels its own submission, which nobody has."""
+    is_cancel = progress.status is Status.CANCELLED and progress.allocation is None
+    return is_cancel and task.origin_device == device and task.allocation is None
 
 
 def _judge_seat(task: Task, seat: Seat, device: str) -> str | None:

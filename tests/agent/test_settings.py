@@ -1,0 +1,112 @@
+"""agent.toml: what is allowed, and how an error names its place."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.settings import load
+from shared.errors import SettingsError
+
+WHOLE = """
+data = "skerry-data/agent"
+[device]
+id = "robot-1"
+site = "demo"
+machine_id = "abc"
+capabilities = ["deliver"]
+[hub]
+url = "http://127.0.0.1:8470"
+token = "t"
+[sync]
+retry_max_s = 30
+[api]
+listen = "127.0.0.1:8471"
+tokens = { ada = "x", bo = "y" }
+[dispatcher]
+concurrency = 1
+drain_s = 30
+[handlers.command]
+allow = ["echo"]
+timeout_s = 300
+output_bytes_max = 65536
+[[drivers]]
+id = "light-1"
+type = "relay-light"
+equipment = "press-1"
+port = "/dev/serial/by-id/x"
+relays = { red = 1, yellow = 2, green = 3 }
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "agent.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_whole_file_is_read(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, WHOLE))
+    assert settings.device.id == "robot-1"
+    assert settings.hub is not None
+    assert settings.hub.token == "t"
+    assert settings.api.tokens == {"ada": "x", "bo": "y"}
+    assert settings.handlers.command.allow == ("echo",)
+    assert settings.drivers[0].equipment == "press-1"
+
+
+def test_without_a_file_everything_has_its_default() -> None:
+    settings = load(None, host="Tablet_7.lan")
+    assert settings.device.id == "tablet_7"
+    assert settings.device.site == "demo"
+    assert settings.hub is None
+    assert settings.api.listen == "127.0.0.1:8471"
+    assert settings.dispatcher.concurrency == 1
+    assert settings.handlers.command.allow == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("colour = 1", "$: Object contains unknown field `colour`"),
+        ("[sync]\nretry_max_s = 0", "$.sync.retry_max_s: Expected `float` >= 0.1"),
+        ('[sync]\nretry_max_s = "5"', "$.sync.retry_max_s: Expected `float`, got `str`"),
+        ("[dispatcher]\nconcurrency = -1", "$.dispatcher.concurrency"),
+        ('[device]\nid = "Robot 1"', "$.device.id"),
+        ('[device]\nid = ""', "$.device.id"),
+        ('[api]\nlisten = "0.0.0.0:8471"', "$.api.listen: nothing listens beyond loopback"),
+        ('[api]\nlisten = "8471"', "$.api.listen: '8471' is not HOST:PORT"),
+        ('[api.tokens]\na = "x"\nb = "x"', "$.api.tokens: two actors have the same token"),
+        ('[hub]\nurl = "ftp://hub"', "$.hub.url"),
+        ('[hub]\nurl = "http://[::1"', "$.hub.url"),
+        ("[hub]\n", "$.hub: Object missing required field `url`"),
+        ("[handlers.mqtt]\n", "$.handlers: Object contains unknown field `mqtt`"),
+        ("[handlers.command]\noutput_bytes_max = 70000", "$.handlers.command.output_bytes_max"),
+        ('[[drivers]]\nid = "a"\ntype = "button"\nequipment = "p"', "$.drivers[0].port: needed"),
+        (
+            '[[drivers]]\nid = "a"\ntype = "x"\nequipment = "p"',
+            "$.drivers[0].type",
+        ),
+        (
+            '[[drivers]]\nid = "a"\ntype = "button"\nequipment = "p"\nport = "/dev/x"\n' * 2,
+            "$.drivers[1].id: another driver is called a",
+        ),
+        ("x = = 1", "not valid TOML: Invalid value (at line 1, column 5)"),
+        ("x = '\xff", "not valid TOML"),
+    ],
+)
+def test_an_error_names_file_place_and_reason(tmp_path: Path, text: str, place: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(SettingsError) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert place in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load(tmp_path / "none.toml")
+
+
+def test_a_host_name_that_cannot_name_a_device_asks_for_one() -> None:
+    with pytest.raises(SettingsError, match=r"\[device\] id"):
+        load(None, host="-.-")
