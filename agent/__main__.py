@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent import app
+from agent import app, client
 from agent import settings as agent_settings
 from shared import program
 from shared.errors import SettingsError
@@ -18,6 +18,8 @@ from shared.settings import parse_listen
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     arguments = _parser().parse_args(argv)
+    if arguments.command != "run":
+        return client.run(arguments)
     try:
         settings = _settings(arguments)
     except SettingsError as error:
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--listen", help="HOST:PORT of the local API; default 127.0.0.1:8471")
     run.add_argument("--check-config", action="store_true", help="validate and exit: 0 or 2")
     run.add_argument("--verbose", action="store_true", help="log what is sent and decided")
+    client.add_commands(commands)
     return parser
 
 

@@ -109,9 +109,10 @@ class DeviceSession:
         return None
 
     async def _read_log(self, origin: str, after: int) -> device.Input:
-        await self._replica.about_to_leave()
         node = self._replica.node
         stretch = await self._replica.read(
             lambda reading: exchange.read_log(reading, node, origin, after)
         )
+        # Afterwards: what is committed between a guard and a read would leave unguarded.
+        await self._replica.about_to_leave()
         return device.LogRead(stretch)

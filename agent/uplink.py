@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from agent.device_session import DeviceSession, Progress
 from shared.core import instants
-from shared.errors import LinkDown
+from shared.errors import LinkDown, SkerryError
 from shared.link import HEARTBEAT_S
 from shared.replica import Replica
 from shared.store import exchange
@@ -194,11 +194,16 @@ class Uplink:
             broken, rest = group.split(LinkDown)
             if broken is None or rest is not None:
                 log.exception("a session failed; the next one goes on", exc_info=group)
-            down = self._down(str((broken or group).exceptions[0]))
+            down = self._down(str(_first(broken or group)))
         finally:
             self._session = None
             self._progress.is_connected = False
             await self._keep_stored()
+        this = asyncio.current_task()
+        if this is not None and this.cancelling():
+            # The link broke in the very moment in which we were cancelled: the task groups of a
+            # session then report the break alone, and the cancellation would be lost.
+            raise asyncio.CancelledError
         if not session.was_open and not session.goes_on_anew:
             raise down
 
@@ -213,7 +218,10 @@ class Uplink:
         stored = dict(self._progress.stored)
         if stored:
             writing = self._replica.write(lambda tx: exchange.note_stored(tx, stored))
-            await asyncio.shield(writing)
+            try:
+                await asyncio.shield(writing)
+            except SkerryError as error:  # a full disk must not end the uplink; it is advice
+                log.info("could not keep how far the hub holds our logs: %s", error)
 
     def _hear(self, changes: list[Change]) -> None:
         if self._session is not None and changes:
@@ -235,6 +243,14 @@ class Uplink:
         except msgspec.DecodeError as error:
             log.warning("%s is unreadable (%s): the uplink stays enabled", FILE, error)
             return _Switch()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what went wrong first, out of nested groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _save(path: Path, switch: _Switch) -> None:

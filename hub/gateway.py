@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from aiohttp import web
 
 from shared.core.event import incarnation_of
-from shared.core.kinds import KINDS
-from shared.errors import BadFrame, SkerryError
+from shared.core.kinds import lane_of
+from shared.errors import BadFrame, LinkDown, SkerryError
 from shared.link import HEARTBEAT_S, Link
 from shared.replica import Replica
 from shared.store import exchange, feed, up
@@ -20,7 +20,8 @@ from shared.sync.device import Close, Send
 from shared.sync.frame import Hello, Welcome
 
 SESSIONS_MAX = 5000  # sockets; a thousand devices and their half-open predecessors fit
-GREETING_S = 10
+GREETING_S = 10  # for a device to say who it is: a silent socket must not hold a session
+BESIDE_RECORDS = frozenset({"conflict", "device"})  # kinds of change that no feed carries
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +84,13 @@ class Gateway:
         with ExitStack() as stack:
             stack.enter_context(self._replica.subscribe(session.hear))
             try:
-                ended = await session.link.run()
+                async with asyncio.timeout(GREETING_S) as session.patience:
+                    ended = await session.link.run()
                 log.info("session of %s ended: %s", session.device or "?", ended)
+            except LinkDown as error:
+                log.info("session of %s ended: %s", session.device or "?", error)
+            except TimeoutError:
+                log.info("a socket that said no hello within %s s was closed", GREETING_S)
             except Exception as error:
                 is_expected = isinstance(error, SkerryError)
                 log.warning(
@@ -136,6 +142,7 @@ class _Session:
         self.device = ""
         self.site = ""
         self.incarnation = ""
+        self.patience: asyncio.Timeout | None = None  # for the greeting
         self._replica = replica
         self._admit = admit
         self._on_caught_up = on_caught_up
@@ -146,6 +153,8 @@ class _Session:
     async def greeted(self, hello: Hello, welcome: Welcome) -> None:
         """Note who it is, and which of its former logs are still to come."""
         self.device, self.site, self.incarnation = hello.device, hello.site, hello.incarnation
+        if self.patience is not None:
+            self.patience.reschedule(None)
         held = {origin: head.seq for origin, head in welcome.heads.items()}
         self._former = {
             origin: head.seq
@@ -157,7 +166,8 @@ class _Session:
 
     def hear(self, changes: list[Change]) -> None:
         """Note which lanes have news; the link asks when it is ready."""
-        lanes = {int(KINDS[c.kind].lane) for c in changes if c.kind in KINDS}
+        # A record of a kind not known here travels too: its author waits for the verdict.
+        lanes = {int(lane_of(c.kind)) for c in changes if c.kind not in BESIDE_RECORDS}
         if lanes - self._changed:
             self._changed |= lanes
             self.link.ring()
@@ -174,12 +184,13 @@ class _Session:
             case host.TakeUp(taken):
                 return await self._take_up(taken)
             case host.ReadFeed(lane, cursor):
-                await self._replica.about_to_leave()
                 chunk = await self._replica.read(
                     lambda reading: feed.read(
                         reading, device=device, site=site, lane=lane, cursor=cursor
                     )
                 )
+                # Afterwards: what is committed between a guard and a read would leave unguarded.
+                await self._replica.about_to_leave()
                 return host.FeedRead(lane, chunk)
             case host.NoteStatus(status):
                 incarnation = self.incarnation

@@ -1,0 +1,72 @@
+"""A hub and an agent as processes of their own, to be killed, ended and started again."""
+
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from aiohttp import ClientSession
+
+from demo.client import Api
+from demo.configuration import ANYBODY, HUB, ROBOT, Plan, plan, write_settings
+from demo.fleet import command
+from demo.processes import Child, run_child, until_ready
+
+WAIT_S = 40.0
+NO_BROKER = "mqtt://127.0.0.1:1"  # only the gateway would need one, and it is not started
+
+
+class Node:
+    """A hub or an agent that can be killed and started again."""
+
+    def __init__(self, plan: Plan, name: str, http: ClientSession) -> None:
+        self.name = name
+        self.data = plan.data(name)
+        self.api = Api(
+            http, name=name, url=plan.url(name), token=plan.tokens[ANYBODY], patience_s=WAIT_S
+        )
+        self._plan = plan
+        self._children = contextlib.AsyncExitStack()
+        self._child: Child | None = None
+
+    async def start(self) -> None:
+        """Start it; return once it serves."""
+        self._child = await self._children.enter_async_context(
+            run_child(self.name, command(self._plan, self.name), self._plan.log(self.name))
+        )
+        await until_ready(self._child, self.api.is_ready)
+
+    async def kill(self) -> None:
+        """End it with kill -9."""
+        assert self._child is not None
+        assert self._child.ending is None, f"{self.name} ended by itself"
+        os.kill(self._child.pid, signal.SIGKILL)
+        await self._child.until_ended()
+
+    async def end(self) -> str:
+        """End it in order; return how it ended, as a sentence."""
+        await self._children.aclose()
+        return (self._child and self._child.ending) or "never ran"
+
+
+@contextlib.asynccontextmanager
+async def two_nodes(folder: Path) -> AsyncIterator[tuple[Node, Node]]:
+    """Run a hub and an agent."""
+    planned = plan(folder, port=None)
+    write_settings(planned, NO_BROKER)
+    async with ClientSession() as http:
+        hub, agent = Node(planned, HUB, http), Node(planned, ROBOT, http)
+        try:
+            await hub.start()
+            await agent.start()
+            yield hub, agent
+        finally:
+            await agent.end()
+            await hub.end()
+
+
+async def caught_up(agent: Api) -> bool | None:
+    """Return True if the agent has nothing left to tell."""
+    link = await agent.get("/api/uplink")
+    return True if link["connected"] and not link["backlog"] else None
