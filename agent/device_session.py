@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from shared.link import Ended, Link, Socket
 from shared.replica import Replica
@@ -46,6 +47,8 @@ class DeviceSession:
         self._status = status
         self._progress = progress
         hello = exchange.hello(replica.node, site, status())
+        self._told_backlog = hello.status.backlog
+        self._caught_up = asyncio.Event()
         self._heads = {name: head.seq for name, head in hello.heads.items()}
         self._link: Link[device.State, device.Input, device.Effect] = Link(
             socket, device.start(hello), device.receive, self._perform, self._news
@@ -72,8 +75,13 @@ class DeviceSession:
 
     async def _tell_status(self) -> None:
         while True:
-            await asyncio.sleep(STATUS_EVERY_S)
-            await self._link.post(device.StatusChanged(self._status()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STATUS_EVERY_S):
+                    await self._caught_up.wait()
+            self._caught_up.clear()
+            status = self._status()
+            self._told_backlog = status.backlog
+            await self._link.post(device.StatusChanged(status))
 
     def _news(self) -> device.Input | None:
         heads = {
@@ -84,12 +92,18 @@ class DeviceSession:
         self._heads |= heads
         return device.Advanced(heads) if heads else None
 
+    def _look_at_backlog(self) -> None:
+        """Tell the hub as soon as a backlog that it was told of is gone."""
+        if self.was_open and self._told_backlog and not self._status().backlog:
+            self._caught_up.set()
+
     async def _perform(self, effect: device.Effect) -> device.Input | None:
         match effect:
             case device.Adopt(epoch):
                 cursors = await self._replica.write(lambda tx: exchange.adopt(tx, epoch))
                 self.was_open = self._progress.is_connected = True
                 self._progress.note_sync()
+                self._look_at_backlog()
                 return device.Adopted(cursors)
             case device.ReadLog(origin, after):
                 return await self._read_log(origin, after)
@@ -100,6 +114,7 @@ class DeviceSession:
             case device.NoteStored(origin, seq):
                 self._progress.stored[origin] = seq
                 self._progress.note_sync()
+                self._look_at_backlog()
             case device.TakeNewIncarnation(reason):
                 log.warning("%s; going on under a new incarnation", reason)
                 await self._replica.run_on_writer(lambda store: store.new_incarnation(reason))

@@ -4,6 +4,7 @@ import json
 
 import msgspec
 
+from shared.core.event import device_of
 from shared.core.ids import is_name
 from shared.core.kinds import KINDS
 from shared.core.kinds.kind import Lane
@@ -35,8 +36,16 @@ SEEN = sql("UPDATE devices SET last_seen_at = $2, position = $3 WHERE id = $1")
 
 
 def hello(node: Node, site: str, status: DeviceStatus) -> Hello:
-    """Return the frame that opens a session: our own logs, former incarnations first."""
-    own = [log for log in node.logs.values() if log.own != nodes.OTHER and log.site == site]
+    """Return the frame that opens a session: our own logs, former incarnations first.
+
+    Logs from before this device was renamed stay out: the hub takes none of another name, and one
+    refused log must not end every session.
+    """
+    own = [
+        log
+        for log in node.logs.values()
+        if log.own != nodes.OTHER and log.site == site and device_of(log.name) == node.device
+    ]
     own.sort(key=lambda log: (log.own == nodes.OWN_NOW, log.id))
     return Hello(
         protocol=PROTOCOL,
@@ -92,6 +101,7 @@ def greet(tx: Transaction, hello: Hello) -> Welcome:
         heads=up.heads_of(tx, hello.device, hello.site),
         common=common,
         kinds=tuple(KINDS),
+        apart=up.apart(tx, hello.heads),
     )
 
 

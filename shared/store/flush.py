@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.core import register as registers
 from shared.core.event import Event
-from shared.core.kinds import KINDS, record_kind
+from shared.core.kinds import KINDS, lane_of, record_kind
 from shared.core.kinds.kind import Lane, Table
 from shared.store import conflicts, journal
 from shared.store import records as rows
@@ -88,13 +88,11 @@ def _write_registers(db: sqlite3.Connection, gathered: Gathered, held: Mapping[K
     shown, dropped = [], []
     for (key, name), position in gathered.registers.items():
         mine = held[key]
-        kind = KINDS.get(key[0])
-        lane = kind.lane if kind else Lane.RECORDS
         register = mine.record.registers.get(name)
         if register is None:
             dropped.append((mine.id, name))
             continue
-        shown.append((mine.id, name, int(lane), position, registers.pack(register)))
+        shown.append((mine.id, name, int(lane_of(key[0])), position, registers.pack(register)))
     bases = [
         (held[key].id, name, packed, position)
         for (key, name), (packed, position) in gathered.bases.items()

@@ -360,11 +360,11 @@ class Transaction(Reading):
             _restore(undo)
             self._gathered, self._counts = gathered, counts
             gathered.truncate(lengths)
-            if self._savepoint:
+            if self._savepoint and self._db.in_transaction:  # a full disk has undone it all
                 self._db.execute("ROLLBACK TO one_write")
             raise
         finally:
-            if self._savepoint:
+            if self._savepoint and self._db.in_transaction:
                 self._db.execute("RELEASE one_write")
             self._undo, self._savepoint = None, False
         return result

@@ -1,5 +1,7 @@
 """The way up: a device reads its own log to send it, the hub takes a stretch of it."""
 
+from collections.abc import Iterable
+
 from shared.core import chain
 from shared.core import event as events
 from shared.core.event import Pair
@@ -26,6 +28,7 @@ HOLD_APART = sql(
 )
 STRETCH_BYTES_MAX = FRAME_BYTES_MAX // 2  # of one write that is larger than a batch should be
 HELD_APART_MAX = 100_000  # rows; a device that forks without end must not fill the hub's disk
+APART = sql("SELECT max(seq) FROM held_apart WHERE origin = $1")
 COUNT_HELD_APART = sql("SELECT count(*) FROM held_apart")
 HEADS = sql("SELECT name, head, hash FROM origins WHERE own <> 0 AND head > 0")
 LOGS_OF_DEVICE = sql(
@@ -76,6 +79,12 @@ def hash_at(reading: Reading, origin: str, seq: int) -> bytes | None:
     return journal.hash_at(reading.db, rows[0][0], seq) if rows else None
 
 
+def apart(reading: Reading, origins: Iterable[str]) -> dict[str, int]:
+    """Return how far other copies of logs than those held are held apart."""
+    found = {origin: reading.query(APART, origin)[0][0] for origin in origins}
+    return {origin: seq for origin, seq in found.items() if seq is not None}
+
+
 def take(tx: Transaction, up: Up, *, device: str, site: str) -> Stored | Forked:
     """Store, judge and fold a stretch of a device's log.
 
@@ -90,12 +99,11 @@ def take(tx: Transaction, up: Up, *, device: str, site: str) -> Stored | Forked:
     log = tx.open_log(up.origin, site)
     if log.site != site or log.own != nodes.OTHER:
         raise BadFrame(f"{up.origin} is not a log of {device} in {site}", 4403)
-    if up.first > log.head + 1:
-        raise BadFrame(f"{up.origin} continues at {log.head + 1}, not at {up.first}", 4409)
+    last = up.first + len(up.events) - 1
     fork = _first_difference(tx, log, up)
     if fork is not None:
         _hold_apart(tx, up, fork, device)
-        return Forked(up.origin, fork)
+        return Forked(up.origin, fork, last)
     for pair in up.events[log.head + 1 - up.first :]:
         event = events.read(pair.header, pair.body)
         expected = (tx.log(up.origin) or log).head + 1
@@ -104,11 +112,17 @@ def take(tx: Transaction, up: Up, *, device: str, site: str) -> Stored | Forked:
         judge.take(tx, event, site)
     judge.again(tx, site)
     held = tx.log(up.origin) or log
-    return Stored(up.origin, Head(held.head, held.hash))
+    # What was sent, not all that is here: of a forked log the sender's next stretch may differ.
+    digest = held.hash if last == held.head else journal.hash_at(tx.db, log.id, last)
+    return Stored(up.origin, Head(last, digest or b""))
 
 
 def _first_difference(tx: Transaction, log: Log, up: Up) -> int | None:
     """Return the number of the first event here that differs from what is held, or None."""
+    if up.first > log.head + 1:
+        if up.origin in apart(tx, (up.origin,)):
+            return up.first  # the other branch is longer than the one that is held
+        raise BadFrame(f"{up.origin} continues at {log.head + 1}, not at {up.first}", 4409)
     if up.first == log.head + 1:
         return None if up.previous == log.hash else up.first
     before = up.first - 1

@@ -68,6 +68,8 @@ class State(msgspec.Struct, frozen=True):
         hello: What this side opened with.
         phase: See Phase.
         logs: Our own logs by origin.
+        theirs: The hub's copies of them when the session opened.
+        apart: Logs of which the hub holds another copy, and how far ours is held apart there.
         under_way: Up batches sent and not acknowledged.
         reading: Whether a stretch is being read.
     """
@@ -75,6 +77,8 @@ class State(msgspec.Struct, frozen=True):
     hello: Hello
     phase: Phase = Phase.GREETING
     logs: Mapping[str, LogProgress] = {}
+    theirs: Mapping[str, Head] = {}
+    apart: Mapping[str, int] = {}
     under_way: int = 0
     reading: bool = False
 
@@ -216,8 +220,8 @@ def _frame(state: State, frame: Frame) -> Step:
             return _welcome(state, frame)
         case Stored(origin, head) if state.phase is Phase.OPEN:
             return _stored(state, origin, head)
-        case Forked(origin, seq) if state.phase is Phase.OPEN:
-            return _forked(state, origin, seq)
+        case Forked(origin, seq, upto) if state.phase is Phase.OPEN:
+            return _forked(state, origin, seq, upto)
         case Down() if state.phase is Phase.OPEN:
             return state, (TakeDown(frame),)
         case Bye(code, reason):
@@ -231,18 +235,28 @@ def _welcome(state: State, welcome: Welcome) -> Step:
     if not 1 <= welcome.protocol <= PROTOCOL:
         return _close(state, 4426, f"the hub speaks protocol {welcome.protocol}; upgrade this side")
     logs = dict(state.logs)
+    differs = {
+        origin
+        for origin, digest in welcome.common.items()
+        if origin in logs and logs[origin].head and digest != state.hello.heads[origin].hash
+    }
     for origin, mine in state.logs.items():
         theirs = welcome.heads.get(origin, Head(0, b""))
-        held = welcome.common.get(origin)
-        if mine.head and held is not None and held != state.hello.heads[origin].hash:
+        if _is_current(state, origin) and origin in differs:
             return _go_on_anew(state, f"the hub holds another {origin} than this device: a fork")
-        is_current = origin.rpartition(".")[2] == state.hello.incarnation
-        if theirs.seq > mine.head and is_current:
+        if _is_current(state, origin) and theirs.seq > mine.head:
             reason = f"the hub holds {origin} up to {theirs.seq}, this device up to {mine.head}"
             return _go_on_anew(state, f"{reason}: its journal was rolled back")
-        known = min(theirs.seq, mine.head)
+        known = welcome.apart.get(origin, 0) if origin in differs else theirs.seq
+        known = min(known, mine.head)
         logs[origin] = LogProgress(mine.head, sent=known, stored=known)
-    following = msgspec.structs.replace(state, phase=Phase.ADOPTING, logs=logs)
+    following = msgspec.structs.replace(
+        state,
+        phase=Phase.ADOPTING,
+        logs=logs,
+        theirs=welcome.heads,
+        apart={origin: welcome.apart.get(origin, 0) for origin in logs if origin in differs},
+    )
     notes = (NoteStored(origin, log.stored) for origin, log in logs.items())
     return following, (*notes, Adopt(welcome.epoch))
 
@@ -251,6 +265,10 @@ def _log_read(state: State, stretch: Stretch) -> Step:
     state = msgspec.structs.replace(state, reading=False)
     if not stretch.events:
         return state, ()
+    theirs = state.theirs.get(stretch.origin, Head(0, b""))
+    is_at_theirs = 0 < theirs.seq == stretch.first - 1
+    if is_at_theirs and theirs.hash != stretch.previous and stretch.origin not in state.apart:
+        return _differs(state, stretch.origin)
     log = state.logs[stretch.origin]
     last = stretch.first + len(stretch.events) - 1
     progress = LogProgress(max(log.head, last), last, log.stored)
@@ -274,14 +292,36 @@ def _stored(state: State, origin: str, head: Head) -> Step:
     return _pump(state, NoteStored(origin, progress.stored))
 
 
-def _forked(state: State, origin: str, seq: int) -> Step:
+def _forked(state: State, origin: str, seq: int, upto: int) -> Step:
     """Our copy is held apart at the hub. Nobody is bricked: work goes on under a new name."""
     reason = f"the hub holds other events than ours from {origin} {seq} on: a fork, held apart"
-    if origin.rpartition(".")[2] == state.hello.incarnation:
+    if _is_current(state, origin):
         return _go_on_anew(state, reason)
-    left = {name: log for name, log in state.logs.items() if name != origin}
-    state = msgspec.structs.replace(state, logs=left, under_way=max(0, state.under_way - 1))
-    return _pump(state)
+    log = state.logs.get(origin)
+    if log is None or upto > log.sent:
+        return _close(state, 4400, f"the hub holds apart {origin} {upto}, which was not sent")
+    progress = LogProgress(log.head, log.sent, max(log.stored, upto))
+    state = msgspec.structs.replace(
+        state, logs={**state.logs, origin: progress}, under_way=max(0, state.under_way - 1)
+    )
+    return _pump(state, NoteStored(origin, progress.stored))
+
+
+def _differs(state: State, origin: str) -> Step:
+    """Before anything of it was sent: our log goes on from another content than the hub's."""
+    if _is_current(state, origin):
+        return _go_on_anew(state, f"the hub holds another {origin} than this device: a fork")
+    log = state.logs[origin]
+    again = LogProgress(log.head)  # from its start: the hub keeps apart what differs
+    return _pump(
+        msgspec.structs.replace(
+            state, logs={**state.logs, origin: again}, apart={**state.apart, origin: 0}
+        )
+    )
+
+
+def _is_current(state: State, origin: str) -> bool:
+    return origin.rpartition(".")[2] == state.hello.incarnation
 
 
 def _go_on_anew(state: State, reason: str) -> Step:

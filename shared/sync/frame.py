@@ -79,6 +79,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
         heads: Its copies of the device's logs, of all incarnations that it knows.
         common: Per log offered, the hash held here at the device's head, if it goes so far.
         kinds: Kinds of record that it understands; a device writes no others.
+        apart: Per log offered, how far another copy of it than the hub's is held apart.
     """
 
     protocol: int
@@ -87,6 +88,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     heads: dict[str, Head]
     common: dict[str, bytes]
     kinds: tuple[str, ...]
+    apart: dict[str, int] = {}
 
 
 class Follow(msgspec.Struct, frozen=True, tag="follow"):
@@ -114,17 +116,24 @@ class Up(msgspec.Struct, frozen=True, tag="up"):
 
 
 class Stored(msgspec.Struct, frozen=True, tag="stored"):
-    """The hub holds a log durably up to here."""
+    """The hub holds what was sent of a log durably, up to here."""
 
     origin: str
     head: Head
 
 
 class Forked(msgspec.Struct, frozen=True, tag="forked"):
-    """The hub holds other content under these names: this copy is kept apart, from ``seq`` on."""
+    """The hub holds other content under these names: this copy is kept apart.
+
+    Attributes:
+        origin: The log.
+        seq: Number of the first event kept apart of what was sent.
+        upto: Number of the last.
+    """
 
     origin: str
     seq: int
+    upto: Seq = 0
 
 
 class RegisterState(msgspec.Struct, frozen=True, array_like=True):

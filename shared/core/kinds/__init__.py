@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from shared.core.kinds.equipment import EQUIPMENT
-from shared.core.kinds.kind import Kind
+from shared.core.kinds.kind import Kind, Lane
 from shared.core.kinds.task import TASK
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (EQUIPMENT, TASK)})
@@ -19,3 +19,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (EQUIP
 def record_kind(event_kind: str) -> str:
     """Return ``equipment`` of ``equipment.state``."""
     return event_kind.partition(".")[0]
+
+
+def lane_of(kind: str) -> Lane:
+    """Return the lane that records of a kind travel in, also of one not known here."""
+    return KINDS[kind].lane if kind in KINDS else Lane.RECORDS

@@ -246,6 +246,23 @@ def test_a_full_disk_in_the_middle_of_a_group_undoes_all_of_it(node: Node) -> No
     assert rows(node, "SELECT max(seq) FROM journal") == [(2,)]
 
 
+def test_a_disk_that_is_full_within_a_savepoint_is_told_as_such(node: Node) -> None:
+    """SQLite then has undone the whole transaction by itself, savepoint and all."""
+    node.report(GREEN)
+    before = node.store.node
+    ((pages,),) = node.reading.query("PRAGMA page_count")
+    node.db.execute(f"PRAGMA max_page_count = {pages}")
+
+    def write_and_ask(tx: Transaction) -> None:
+        for number in range(100):
+            reporting(RED, "x" * 1900, of=f"p-{number}")(tx)
+        tx.query("SELECT 1")
+
+    with pytest.raises(StoreFull):
+        node.group(write_and_ask)
+    assert node.store.node == before
+
+
 def test_bad_bytes_of_a_peer_are_that_writes_own_trouble(node: Node) -> None:
     def garbage(_: Transaction) -> None:
         raise BadFrame("garbage")

@@ -11,7 +11,7 @@ from shared.core.lifecycle import Status
 from shared.errors import BadFrame
 from shared.store import judge, up
 from shared.store.journal import Verdict
-from shared.sync.frame import BATCH_EVENTS_MAX, Forked, Stored, Up
+from shared.sync.frame import BATCH_EVENTS_MAX, Forked, Head, Stored, Up
 from tests.shared.making import GREEN, RED, YELLOW, event
 from tests.shared.nodes import SITE, Node, open_node, reporting
 from tests.shared.tasks import ID, SPEC_BODY
@@ -61,7 +61,7 @@ def test_the_same_stretch_again_is_recognised(hub: Node) -> None:
     first = take(hub, stretch(FIVE, 1, 3))
     before = hub.store.node
     assert take(hub, stretch(FIVE, 1, 3)) == first
-    assert take(hub, stretch(FIVE, 2, 2)) == first
+    assert take(hub, stretch(FIVE, 2, 2)) == Stored("a.1", Head(2, FIVE[2][1]))
     assert hub.store.node.position == before.position
     assert hub.store.node.logs == before.logs
 
@@ -89,19 +89,19 @@ def test_a_fork_is_held_apart_and_folded_nowhere(hub: Node) -> None:
     take(hub, stretch(FIVE, 1, 3))
     before = hub.reading.record("equipment", "press-1")
     other = log(FIVE[0][0], event("a.1", 2, {"a.1": 1}, state=YELLOW), event("a.1", 3, {"a.1": 2}))
-    assert take(hub, stretch(other, 1, 3)) == Forked("a.1", 2)
+    assert take(hub, stretch(other, 1, 3)) == Forked("a.1", 2, 3)
     assert hub.reading.record("equipment", "press-1") == before
     assert held(hub) == 3
     apart = hub.reading.query("SELECT origin, seq, header, device FROM held_apart ORDER BY seq")
     assert apart == [("a.1", n, other[n - 1][0].header_bytes, "a") for n in (2, 3)]
-    assert take(hub, stretch(other, 1, 3)) == Forked("a.1", 2), "and again"
+    assert take(hub, stretch(other, 1, 3)) == Forked("a.1", 2, 3), "and again"
     assert hub.reading.query("SELECT count(*) FROM held_apart") == [(2,)]
 
 
 def test_a_fork_is_found_at_the_head_too(hub: Node) -> None:
     take(hub, stretch(FIVE, 1, 2))
     other = log(FIVE[0][0], event("a.1", 2, state=YELLOW), event("a.1", 3))
-    assert take(hub, stretch(other, 3, 3)) == Forked("a.1", 3)
+    assert take(hub, stretch(other, 3, 3)) == Forked("a.1", 3, 3)
     assert held(hub) == 2
 
 

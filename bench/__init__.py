@@ -1,0 +1,1 @@
+"""What Skerry costs, measured beside what it stands on: ``./dev bench``."""
