@@ -9,8 +9,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -21,7 +21,8 @@ from shared.errors import Busy, StoreClosed
 from shared.store import database
 from shared.store.guard import GuardFile
 from shared.store.node import Node
-from shared.store.store import Identity, Outcome, Store
+from shared.store.store import Committed, Identity, Outcome, Store
+from shared.store.thread import DatabaseThread
 from shared.store.transaction import Change, Reading, Transaction
 
 GROUP_MAX = 512  # writes that share a transaction: beyond this the fsync no longer dominates
@@ -29,6 +30,7 @@ WAITING_MAX = 8192  # writes that may wait; then callers are told to come back
 
 T = TypeVar("T")
 Listener = Callable[[list[Change]], None]
+Waiting = tuple[Callable[[Transaction], Any], asyncio.Future[Any]]
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +41,15 @@ class Replica:
     def __init__(
         self,
         store: Store,
-        writer: ThreadPoolExecutor,
-        reader: ThreadPoolExecutor,
+        writer: DatabaseThread,
+        reader: DatabaseThread,
         reading: Reading,
     ) -> None:
         self._store = store
         self._writer = writer
         self._reader = reader
         self._reading = reading
-        self._waiting: deque[tuple[Callable[[Transaction], Any], asyncio.Future[Any]]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._flusher: asyncio.Future[None] | None = None
         self._listeners: list[Listener] = []
         self._closing = False
@@ -88,8 +90,7 @@ class Replica:
 
     async def read(self, question: Callable[[Reading], T]) -> T:
         """Run a function of what is committed, in one short read transaction, beside the writer."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reader, self._answer, question)
+        return await self._reader.call(partial(self._answer, question))
 
     async def record(self, kind: str, subject: str) -> Record:
         """Return a record as shown here; without registers if nothing is known of it."""
@@ -109,8 +110,7 @@ class Replica:
 
     async def run_on_writer(self, work: Callable[[Store], T]) -> T:
         """Run something of the store itself (guard, incarnation) between two transactions."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writer, work, self._store)
+        return await self._writer.call(partial(work, self._store))
 
     async def close(self) -> None:
         """Refuse new writes and wait for those that were accepted."""
@@ -124,18 +124,13 @@ class Replica:
         """Hand everything that waits to the database thread, as one transaction."""
         size = min(len(self._waiting), GROUP_MAX)
         group = [self._waiting.popleft() for _ in range(size)]
-        loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(
-            self._writer, self._store.commit, [change for change, _ in group]
-        )
-        running.add_done_callback(lambda ended: self._end_group(group, ended))
+        writes = [change for change, _ in group]
+        self._writer.submit(partial(self._store.commit, writes), partial(self._end_group, group))
 
     def _end_group(
-        self, group: list[tuple[Callable[[Transaction], Any], asyncio.Future[Any]]], ended: Any
+        self, group: list[Waiting], committed: Committed | None, error: BaseException | None
     ) -> None:
-        error = ended.exception()
-        if error is None:
-            committed = ended.result()
+        if committed is not None:
             self._tell(committed.changes)
             outcomes = committed.outcomes
         else:
@@ -198,30 +193,18 @@ async def open_replica(
         StoreTooNew: A newer version wrote it.
         StoreCorrupt: It is damaged.
     """
-    with database.folder_lock(folder):
-        writer = ThreadPoolExecutor(1, thread_name_prefix="journal-writer")
-        reader = ThreadPoolExecutor(1, thread_name_prefix="journal-reader")
-        path = str(folder / database.FILE)
-        writing = database.connect(path)
-        try:
-            store = Store(
-                writing,
-                identity,
-                GuardFile(folder),
-                now_ms=now_ms,
-                trust=trust,
-                chance=chance,
-            )
-            reading = database.connect(path, read_only=True)
+    path = str(folder / database.FILE)
+    with database.folder_lock(folder), closing(database.connect(path)) as writing:
+        store = Store(
+            writing, identity, GuardFile(folder), now_ms=now_ms, trust=trust, chance=chance
+        )
+        with (
+            closing(database.connect(path, read_only=True)) as reading,
+            closing(DatabaseThread("journal-writer")) as writer,
+            closing(DatabaseThread("journal-reader")) as reader,
+        ):
+            replica = Replica(store, writer, reader, Reading(reading))
             try:
-                replica = Replica(store, writer, reader, Reading(reading))
-                try:
-                    yield replica
-                finally:
-                    await replica.close()
+                yield replica
             finally:
-                reader.shutdown()
-                reading.close()
-        finally:
-            writer.shutdown()
-            writing.close()
+                await replica.close()

@@ -26,7 +26,7 @@ class Dot(msgspec.Struct, frozen=True, order=True):
     seq: int
 
 
-class Header(msgspec.Struct, frozen=True, array_like=True):
+class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The envelope.
 
     Attributes:
@@ -58,7 +58,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     flags: int = 0
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One change: its header, decoded and as bytes, and its body as bytes."""
 
     header: Header
@@ -76,7 +76,7 @@ class Event(msgspec.Struct, frozen=True):
         return len(self.header_bytes) + len(self.body_bytes)
 
 
-class Pair(msgspec.Struct, frozen=True, array_like=True):
+class Pair(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event as it travels and rests: header bytes and body bytes."""
 
     header: bytes

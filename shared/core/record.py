@@ -18,7 +18,7 @@ from shared.errors import Invalid
 _NONE: Mapping[str, Register] = MappingProxyType({})
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """The current value of one thing.
 
     Attributes:

@@ -19,7 +19,7 @@ from shared.core.event import Event, Pair
 from shared.core.vector import Vector
 
 
-class Register(msgspec.Struct, frozen=True):
+class Register(msgspec.Struct, frozen=True, gc=False):
     """State of one register.
 
     Attributes:
@@ -115,7 +115,7 @@ def _with(events_: tuple[Event, ...], event: Event, cover: Vector) -> tuple[Even
 # ------------------------------------------------------------------ bytes, to store and to send
 
 
-class _Packed(msgspec.Struct, frozen=True, array_like=True):
+class _Packed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     siblings: list[Pair]
     parked: list[Pair]
     cover: dict[str, int]

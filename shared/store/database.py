@@ -101,14 +101,15 @@ def translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        code = (error.sqlite_errorcode or 0) & 0xFF
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _FULL or code == sqlite3.SQLITE_IOERR:
             raise StoreFull(
                 f"the store cannot be written: {error}; free space on its disk"
             ) from error
         raise
     except sqlite3.DatabaseError as error:
-        if (error.sqlite_errorcode or 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # absent where we misused the module
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise StoreCorrupt(
                 f"{FILE} is damaged or no database ({error}); set it aside and start again: "
                 "an agent then fetches its records from the hub"

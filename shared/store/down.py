@@ -133,9 +133,9 @@ def _take_register(
     tx: Transaction, db: sqlite3.Connection, state: RegisterState, position: int, pending: _Pending
 ) -> None:
     key = (state.kind, state.subject)
-    held = tx.find(*key)
+    held = tx.row(key)
     row = db.execute(rows.BASE_POSITION, (held.id, state.name)).fetchone()
-    based_at = row[0] if row else None
+    based_at, has_base = row or (None, False)
     if based_at is not None and based_at > position:
         return  # a newer base is here already
     try:
@@ -143,8 +143,15 @@ def _take_register(
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadFrame(f"{state.subject} {state.name}: not a register: {error}") from error
     tx.set_site(key, state.site)
-    shown = held.record.register(state.name)
-    now = _show(shown, base, based_at is not None, pending, held.id, state.name)
+    shown = tx.register(key, state.name)
+    is_of_former_epoch = bool(has_base) and based_at is None
+    now = base if pending.is_empty else None
+    if now is None and not is_of_former_epoch:
+        now = _joined(shown, base)
+    if now is None:
+        now = base
+        for event in pending.of(held.id, state.name):
+            now = registers.fold(now, event)
     if now != shown or row is None:
         tx.set_register(key, state.name, now, tx.next_position())
     tx.set_base(key, state.name, state.state, position)
@@ -156,22 +163,15 @@ def _take_register(
             tx.applied(event)
 
 
-def _show(
-    shown: Register, base: Register, was_based: bool, pending: _Pending, record: int, name: str
-) -> Register:
-    """Return base folded with what is pending.
+def _joined(shown: Register, base: Register) -> Register | None:
+    """Return base folded with what is pending, or None if only a fold anew can tell.
 
-    While no verdict was against us, what showed before is part of that: joining is the same fold
-    without reading a backlog's events once for every chunk that arrives.
+    While no verdict was against us, what showed before is part of it: joining is the same fold,
+    without reading a backlog's events again for every chunk that arrives.
     """
-    if pending.is_empty:
-        return base
-    nothing_refused = base.refused == shown.refused and not base.parked and not shown.parked
-    if was_based and nothing_refused:
-        return registers.join(shown, base)
-    for event in pending.of(record, name):
-        base = registers.fold(base, event)
-    return base
+    if base.refused != shown.refused or base.parked or shown.parked:
+        return None
+    return registers.join(shown, base)
 
 
 def _hear(tx: Transaction, db: sqlite3.Connection, record: int, event: Event) -> None:

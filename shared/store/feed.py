@@ -6,6 +6,7 @@ gets each change, and a chunk that arrives twice changes nothing. A cursor at po
 device holds every register of the lane whose last change is not after p.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from shared.core import event as events
@@ -35,6 +36,11 @@ ENTERED = sql(
     FROM scope s JOIN records e ON e.id = s.record JOIN registers r ON r.record = s.record
     WHERE s.device = $3 AND s.entered > $1 ORDER BY s.entered LIMIT $2"""
 )
+REST = sql(
+    """SELECT r.position, e.kind, e.subject, e.site, r.name, r.shown, 1
+    FROM registers r JOIN records e ON e.id = r.record
+    WHERE e.kind = $1 AND e.subject = $2 AND r.position > $3"""
+)
 VERDICTS = sql(
     """SELECT j.verdict_at, o.name, j.seq, j.verdict, j.reason
     FROM journal j JOIN origins o ON o.id = j.origin
@@ -52,6 +58,10 @@ class _Row(NamedTuple):
     name: str
     state: bytes
     concerns: int
+
+    def state_of(self) -> RegisterState:
+        """Return the register as it travels."""
+        return RegisterState(self.kind, self.subject, self.site, self.name, self.state)
 
 
 def read(reading: Reading, *, device: str, site: str, lane: int, cursor: int) -> Chunk:
@@ -71,8 +81,10 @@ def read(reading: Reading, *, device: str, site: str, lane: int, cursor: int) ->
         last = row.position
         if row.concerns:
             size += len(row.state)
-            state = RegisterState(row.kind, row.subject, row.site, row.name, row.state)
-            registers[row.kind, row.subject, row.name] = state
+            registers[row.kind, row.subject, row.name] = row.state_of()
+    if upto < position:
+        for row in _rest(reading, registers, upto):
+            registers[row.kind, row.subject, row.name] = row.state_of()
     heads = up.heads_of(reading, device, site)
     return Chunk(
         upto=upto,
@@ -81,6 +93,18 @@ def read(reading: Reading, *, device: str, site: str, lane: int, cursor: int) ->
         registers=list(registers.values()),
         verdicts=[note for at, note in verdicts if at <= upto],
     )
+
+
+def _rest(
+    reading: Reading, registers: Mapping[tuple[str, str, str], RegisterState], upto: int
+) -> list[_Row]:
+    """Return what a cut chunk would leave out of the records that it holds: no record in halves.
+
+    An ETag joins what was seen over a record's registers. Read between two halves, it would claim
+    an older event of a register that its reader had not been shown yet.
+    """
+    whole = dict.fromkeys((kind, subject) for kind, subject, _ in registers)
+    return [_Row(*row) for key in whole for row in reading.query(REST, *key, upto)]
 
 
 def _scan(

@@ -9,6 +9,7 @@ from shared.core import register as registers
 from shared.core.event import Event
 from shared.core.kinds import KINDS, lane_of, record_kind
 from shared.core.kinds.kind import Lane, Table
+from shared.core.register import Register
 from shared.store import conflicts, journal
 from shared.store import records as rows
 from shared.store.database import sql
@@ -29,9 +30,10 @@ class Gathered:
     """Changes not written yet.
 
     Attributes:
-        journal: Rows of the journal.
+        journal: Rows of the journal: events pending or applied.
+        told: The same of events refused or parked, of which the author is told.
         applied: Events that side rows are derived from.
-        registers: Position of each changed register.
+        registers: Each changed register and the position of its change.
         bases: Registers as the hub told them, packed, with the hub's position.
         sites: Records that learned their site after they got their row.
         logs: Changed logs.
@@ -39,27 +41,29 @@ class Gathered:
     """
 
     journal: list[tuple[Any, ...]] = field(default_factory=list)
+    told: list[tuple[Any, ...]] = field(default_factory=list)
     applied: list[Event] = field(default_factory=list)
-    registers: dict[tuple[Key, str], int] = field(default_factory=dict)
+    registers: dict[tuple[Key, str], tuple[Register | None, int]] = field(default_factory=dict)
     bases: dict[tuple[Key, str], tuple[bytes, int]] = field(default_factory=dict)
     sites: dict[Key, str] = field(default_factory=dict)
     logs: dict[str, Log] = field(default_factory=dict)
-    before: dict[Key, Held | None] = field(default_factory=dict)
+    before: dict[Key, Held] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.journal or self.registers or self.logs or self.before or self.bases)
+        return not (self.journal or self.told or self.logs or self.before)
 
     @property
-    def lengths(self) -> tuple[int, int]:
+    def lengths(self) -> tuple[int, int, int]:
         """How long the lists are, to cut them back to."""
-        return len(self.journal), len(self.applied)
+        return len(self.journal), len(self.told), len(self.applied)
 
-    def truncate(self, lengths: tuple[int, int]) -> None:
+    def truncate(self, lengths: tuple[int, int, int]) -> None:
         """Cut the lists back."""
         del self.journal[lengths[0] :]
-        del self.applied[lengths[1] :]
+        del self.told[lengths[1] :]
+        del self.applied[lengths[2] :]
 
 
 def write(
@@ -68,12 +72,14 @@ def write(
     """Write everything gathered; return the ids of conflicts whose rows changed."""
     rows.insert_new(db, (held[key] for key in gathered.before if held[key].is_new))
     if gathered.journal:
-        db.executemany(journal.INSERT, gathered.journal)
+        db.executemany(journal.INSERT_SILENT, gathered.journal)
+    if gathered.told:
+        db.executemany(journal.INSERT_TOLD, gathered.told)
     for key, site in gathered.sites.items():
         db.execute(rows.SET_SITE, (held[key].id, site))
     _write_registers(db, gathered, held)
     changed: dict[Key, int] = {}
-    for (key, _), position in gathered.registers.items():
+    for (key, _), (_, position) in gathered.registers.items():
         changed[key] = position
     _write_typed_rows(db, [held[key] for key in changed])
     _write_side_rows(db, gathered.applied)
@@ -86,13 +92,13 @@ def write(
 
 def _write_registers(db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]) -> None:
     shown, dropped = [], []
-    for (key, name), position in gathered.registers.items():
+    for (key, name), (register, position) in gathered.registers.items():
         mine = held[key]
-        register = mine.record.registers.get(name)
         if register is None:
             dropped.append((mine.id, name))
             continue
-        shown.append((mine.id, name, int(lane_of(key[0])), position, registers.pack(register)))
+        packed = bytearray(registers.pack(register))  # see ``Transaction.store_event``
+        shown.append((mine.id, name, int(lane_of(key[0])), position, packed))
     bases = [
         (held[key].id, name, packed, position)
         for (key, name), (packed, position) in gathered.bases.items()
@@ -150,12 +156,11 @@ def _derive_conflicts(
     db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]
 ) -> list[str]:
     found = []
-    for (key, name), position in gathered.registers.items():
+    for (key, name), (_, position) in gathered.registers.items():
         kind = KINDS.get(key[0])
         if kind is None:
             continue
-        was = gathered.before.get(key)
-        before = was.record.register(name) if was else registers.EMPTY
+        before = gathered.before[key].record.register(name)
         conflict = conflicts.derive(db, kind, held[key].record, name, before, position)
         if conflict is not None:
             found.append(conflict)

@@ -30,10 +30,15 @@ class Entry(msgspec.Struct, frozen=True):
     reason: str | None
 
 
-INSERT = sql(
+INSERT_TOLD = sql(
     """INSERT INTO journal
     (entry, origin, seq, record, at, header, body, hash, received_at, verdict, reason, verdict_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"""
+)
+INSERT_SILENT = sql(
+    """INSERT INTO journal
+    (entry, origin, seq, record, at, header, body, hash, received_at, verdict, reason, verdict_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, NULL)"""
 )
 INSERT_HEARD = sql(
     """INSERT INTO journal

@@ -1,6 +1,6 @@
 """Verdicts: what the hub says of each event that arrives, and again once something has changed."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -66,14 +66,14 @@ def judge(tx: Transaction, event: Event, site: str) -> tuple[Verdict, str | None
 
 def _judge_known(tx: Transaction, kind: Kind, event: Event) -> tuple[Verdict, str | None]:
     header = event.header
-    record = tx.record(kind.name, header.subject)
-    if record.site and record.site != header.site:
+    home = tx.row((kind.name, header.subject)).record.site
+    if home and home != header.site:
         return Verdict.REFUSED, f"{header.subject} belongs to another site"
     try:
         body = _decoder(kind.bodies[header.kind]).decode(event.body_bytes)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Verdict.REFUSED, f"invalid body: {error}"
-    reason = kind.judge(event, body, record, False)
+    reason = kind.judge(event, body, partial(tx.record, kind.name, header.subject), False)
     return (Verdict.APPLIED, None) if reason is None else (Verdict.REFUSED, reason)
 
 
@@ -113,7 +113,7 @@ def _judge_again(tx: Transaction, entry: int, event: Event, site: str) -> bool:
 def _fold(tx: Transaction, event: Event, verdict: Verdict, position: int) -> None:
     header = event.header
     key = (record_kind(header.kind), header.subject)
-    current = tx.record(*key).register(header.register)
+    current = tx.register(key, header.register)
     tx.set_register(key, header.register, _FOLDS[verdict](current, event), position)
     if verdict is Verdict.APPLIED:
         tx.applied(event)

@@ -12,7 +12,7 @@ from shared.store.database import sql
 OWN_NOW, OWN_ONCE, OTHER = 1, 2, 0
 
 
-class Log(msgspec.Struct, frozen=True):
+class Log(msgspec.Struct, frozen=True, gc=False):
     """A log as held here: its head, and the chain hash there."""
 
     id: int

@@ -12,7 +12,7 @@ from shared.core.record import Record
 from shared.store.database import sql
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """A record as this node holds it.
 
     Attributes:
@@ -39,7 +39,9 @@ WRITE_SHOWN = sql(
 WRITE_BASE = sql(
     "UPDATE registers SET base = $3, base_position = $4 WHERE record = $1 AND name = $2"
 )
-BASE_POSITION = sql("SELECT base_position FROM registers WHERE record = $1 AND name = $2")
+BASE_POSITION = sql(
+    "SELECT base_position, base IS NOT NULL FROM registers WHERE record = $1 AND name = $2"
+)
 DROP_REGISTER = sql("DELETE FROM registers WHERE record = $1 AND name = $2")
 
 

@@ -36,6 +36,7 @@ from shared.store.records import Held
 
 UPDATE_NODE = sql("UPDATE node SET position = $1, stamp = $2, hub_epoch = $3 WHERE id = 1")
 _ABSENT: Any = object()
+_NONE: frozenset[str] = frozenset()
 T = TypeVar("T")
 Former = tuple[MutableMapping[Any, Any], Any, Any]  # mapping, key, what stood there
 
@@ -99,6 +100,7 @@ class Transaction(Reading):
         self._trust = trust
         self._cache = cache
         self._held: dict[Key, Held] = {}
+        self._stale: dict[Key, frozenset[str]] = {}  # registers newer than the held record's
         self._logs: dict[str, Log] = dict(node.logs)
         self._changes: dict[Key, int] = {}
         self._counts = _Counts(
@@ -156,13 +158,13 @@ class Transaction(Reading):
             Refused: The record belongs to another site, or this node has no log there.
         """
         key = (record_kind(kind), subject)
-        record = self.find(*key).record
-        if record.site and record.site != site:
-            raise Refused(f"{subject} belongs to site {record.site}, not {site}")
+        home = self.row(key).record.site
+        if home and home != site:
+            raise Refused(f"{subject} belongs to site {home}, not {site}")
         origin = self.node.writes.get(site)
         if origin is None:
             raise Refused(f"this node does not serve site {site}")
-        current = record.register(register)
+        current = self.register(key, register)
         event = events.make(
             origin=Origin(origin),
             seq=self._logs[origin].head + 1,
@@ -213,18 +215,47 @@ class Transaction(Reading):
         self._put(self._logs, log.name, log)
         self._put(self._gathered.logs, log.name, log)
 
-    def find(self, kind: str, subject: str) -> Held:
-        """Return a record with its row, giving it one if it is new."""
-        key = (kind, subject)
+    def register(self, key: Key, name: str) -> Register:
+        """Return a register as shown here."""
+        gathered = self._gathered.registers.get((key, name))
+        if gathered is None:
+            return self.row(key).record.register(name)
+        return gathered[0] or registers.EMPTY
+
+    def row(self, key: Key) -> Held:
+        """Return a record's id and site, giving it a row if it is new.
+
+        Its registers may be older than what has gathered: ``find`` composes them, which a batch of
+        a thousand events must not do for each.
+        """
         held = self._held.get(key) or self._cache.get(key)
         if held is None:
-            held = rows.load(self._db, kind, subject)
+            held = rows.load(self._db, *key)
             if held is not None:
                 self._held[key] = held  # as the database has it: nothing to undo
         if held is None:
-            held = Held(self._counts.next_record, Record(kind, subject), is_new=True)
+            held = Held(self._counts.next_record, Record(*key), is_new=True)
             self._counts.next_record += 1
             self._put(self._held, key, held)
+        return held
+
+    def find(self, kind: str, subject: str) -> Held:
+        """Return a record as it is now, with its row."""
+        key = (kind, subject)
+        held = self.row(key)
+        names = self._stale.get(key)
+        if not names:
+            return held
+        shown = dict(held.record.registers)
+        for name in names:
+            register, _ = self._gathered.registers[key, name]
+            if register is None:
+                shown.pop(name, None)
+            else:
+                shown[name] = register
+        held = Held(held.id, Record(kind, subject, held.record.site, shown), held.is_new)
+        self._put(self._held, key, held)
+        self._put(self._stale, key, _NONE)
         return held
 
     def store_event(self, event: Event, verdict: Verdict, reason: str | None = None) -> int:
@@ -234,31 +265,31 @@ class Transaction(Reading):
         """
         header = event.header
         key = (record_kind(header.kind), header.subject)
-        held = self.find(*key)
+        held = self.row(key)
         log = self._logs[header.origin]
         if not held.record.site and header.site == log.site:  # else refused: it names no site
             self.set_site(key, header.site)
         digest = chain.link(log.hash, event.header_bytes, event.body_bytes)
         entry = self.next_position()
-        told = entry if verdict in (Verdict.REFUSED, Verdict.PARKED) else None
-        self._gathered.journal.append(
-            (
-                entry,
-                log.id,
-                header.seq,
-                held.id,
-                header.at,
-                event.header_bytes,
-                event.body_bytes,
-                digest,
-                self.now_ms,
-                int(verdict),
-                reason,
-                told,
-            )
+        row = (
+            entry,
+            log.id,
+            header.seq,
+            held.id,
+            header.at,
+            # sqlite3 asks its adapters for every bytes and None, and never for a bytearray: over a
+            # batch that costs more than the copies.
+            bytearray(event.header_bytes),
+            bytearray(event.body_bytes),
+            bytearray(digest),
+            self.now_ms,
+            int(verdict),
         )
-        if verdict is Verdict.PARKED:
-            self._counts.parked += 1
+        if verdict in (Verdict.REFUSED, Verdict.PARKED):
+            self._gathered.told.append((*row, reason, entry))
+            self._counts.parked += verdict is Verdict.PARKED
+        else:
+            self._gathered.journal.append(row)
         self.set_log(Log(log.id, log.name, log.site, header.seq, digest, log.acked, log.own))
         stamp = Stamp(header.at)
         mine = log.own == nodes.OWN_NOW
@@ -266,20 +297,13 @@ class Transaction(Reading):
         self._counts.stamp = max(self._counts.stamp, seen)
         return entry
 
-    def set_register(self, key: Key, name: str, register: Register, position: int) -> None:
-        """Change what a register shows, at a position of this node."""
-        held = self.find(*key)
-        record = records.with_register(held.record, name, register, held.record.site)
-        self._set_held(key, Held(held.id, record, held.is_new))
-        self._put(self._gathered.registers, (key, name), position)
-
-    def drop_register(self, key: Key, name: str, position: int) -> None:
-        """Forget a register of which nothing is left."""
-        held = self.find(*key)
-        left = {n: r for n, r in held.record.registers.items() if n != name}
-        record = Record(held.record.kind, held.record.subject, held.record.site, left)
-        self._set_held(key, Held(held.id, record, held.is_new))
-        self._put(self._gathered.registers, (key, name), position)
+    def set_register(self, key: Key, name: str, register: Register | None, position: int) -> None:
+        """Change what a register shows, at a position of this node; None: nothing is left of it."""
+        self.touch(key)
+        self._put(self._gathered.registers, (key, name), (register, position))
+        stale = self._stale.get(key, _NONE)
+        if name not in stale:
+            self._put(self._stale, key, stale | {name})
 
     def set_base(self, key: Key, name: str, packed: bytes, hub_position: int) -> None:
         """Remember a register as the hub told it; the register must be shown already."""
@@ -292,7 +316,8 @@ class Transaction(Reading):
         if held.record.site == site:
             return
         record = Record(key[0], key[1], site, held.record.registers)
-        self._set_held(key, Held(held.id, record, held.is_new))
+        self.touch(key)
+        self._put(self._held, key, Held(held.id, record, held.is_new))
         if not held.is_new:
             self._put(self._gathered.sites, key, site)
         for name, register in record.registers.items():
@@ -300,8 +325,9 @@ class Transaction(Reading):
             self.set_register(key, name, register, self.next_position())
 
     def touch(self, key: Key) -> None:
-        """Have a record's row written, though nothing that it shows has changed."""
-        self._set_held(key, self.find(*key))
+        """Have a record's row written, though perhaps nothing that it shows has changed."""
+        if key not in self._gathered.before:
+            self._put(self._gathered.before, key, self.find(*key))
 
     def applied(self, event: Event) -> None:
         """Derive side rows from an event that counts."""
@@ -371,13 +397,15 @@ class Transaction(Reading):
 
     def flush(self) -> None:
         """Write what has gathered: each record once. What it wrote can still be undone."""
+        for key in self._gathered.before:
+            self._held[key] = self.find(*key)
         gathered, self._gathered = self._gathered, Gathered()
         conflicts = flush.write(self._db, gathered, self._held, is_hub=self.node.is_hub)
         for key in gathered.before:
             held = self._held[key]
             if held.is_new:
                 self._put(self._held, key, Held(held.id, held.record))
-        for (key, _), position in gathered.registers.items():
+        for (key, _), (_, position) in gathered.registers.items():
             self._put(self._changes, key, position)
         for conflict in conflicts:
             self._put(self._changes, ("conflict", conflict), self._counts.position)
@@ -403,15 +431,6 @@ class Transaction(Reading):
         return node, self._held, sorted(changes)
 
     # ------------------------------------------------------------------ changes that can be undone
-
-    def _set_held(self, key: Key, held: Held) -> Held:
-        if key not in self._gathered.before:
-            before = self._held.get(key) or self._cache.get(key)
-            if before is None and not held.is_new:
-                before = rows.load(self._db, *key)
-            self._put(self._gathered.before, key, before)
-        self._put(self._held, key, held)
-        return held
 
     def _put(self, mapping: MutableMapping[Any, Any], key: Any, value: Any) -> None:
         if self._undo is not None:

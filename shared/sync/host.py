@@ -153,7 +153,7 @@ def receive(state: State, given: Input) -> Step:
             return _close(state, code, reason)
         case UpTaken(answer):
             taken = msgspec.structs.replace(state, taking=state.taking - 1)
-            return taken, (Send(answer),)
+            return _pump(taken, Send(answer))
         case FeedRead(lane, chunk):
             return _feed_read(state, lane, chunk)
         case Changed(lanes):
@@ -247,7 +247,10 @@ def _pump(state: State, *before: Effect) -> Step:
     effects: list[Effect] = list(before)
     for lane in sorted(state.lanes):
         held = state.lanes[lane]
-        if held.changed and not held.reading and held.under_way < WINDOW:
+        # While a device catches up, its own states change with every batch: sending more than one
+        # chunk of them ahead would send what is old already.
+        window = 1 if state.taking and lane != Lane.CONTROL else WINDOW
+        if held.changed and not held.reading and held.under_way < window:
             effects.append(ReadFeed(lane, held.scanned))
             reading = msgspec.structs.replace(held, reading=True, changed=False)
             state = _with_lane(state, lane, reading)

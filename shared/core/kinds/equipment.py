@@ -6,7 +6,7 @@ what a person said, and only a person ends a conflict.
 """
 
 import enum
-import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -245,7 +245,7 @@ def _resolution(_register: str, value: Any) -> tuple[str, msgspec.Struct]:
         raise Invalid(f"value: {error}", (("$.value", str(error)),)) from error
 
 
-def _judge(event: Event, _body: Any, _record: Record, _is_hub: bool) -> str | None:
+def _judge(event: Event, _body: Any, _record: Callable[[], Record], _is_hub: bool) -> str | None:
     register, kind = event.header.register, event.header.kind
     if kind == "equipment.attribute":
         fits = register.startswith(ATTRIBUTE_PREFIX)
@@ -270,7 +270,7 @@ def _row(record: Record) -> Row:
         top[1].state.value if top else None,
         top[1].reason if top else None,
         at_ms(Stamp(top[0].header.at)) if top else None,
-        json.dumps(attributes(record)),
+        msgspec.json.encode(attributes(record)).decode(),
         0 if exists(record) else 1,
     )
 

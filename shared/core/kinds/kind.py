@@ -53,8 +53,8 @@ class Kind:
         lane: Lane of the hub's feed that its records travel in.
         bodies: Type of the body by event kind.
         judge: Reason why the hub refuses an event of a valid body, or None.
-            Arguments: event, decoded body, record as the hub holds it, whether the author is
-            the hub.
+            Arguments: event, decoded body, how to get the record as the hub holds it (not
+            every rule needs it), whether the author is the hub.
         policy: Policy of a register, or None if concurrent siblings are no conflict there.
         severity: Weight of a sibling under ``most-severe``.
         value: What of an event's body counts as its value, for people and to compare.
@@ -69,7 +69,7 @@ class Kind:
     name: str
     lane: Lane
     bodies: Mapping[str, type[msgspec.Struct]]
-    judge: Callable[[Event, Any, Record, bool], str | None]
+    judge: Callable[[Event, Any, Callable[[], Record], bool], str | None]
     policy: Callable[[str], Policy | None]
     severity: Callable[[Event], int]
     value: Callable[[Event], Any]

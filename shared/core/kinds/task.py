@@ -10,6 +10,7 @@ writes under an allocation that is no longer the newest is kept as evidence and 
 """
 
 import enum
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -327,13 +328,14 @@ def progress_of(event: Event) -> Progress:
 # ------------------------------------------------------------------ the kind
 
 
-def _judge(event: Event, body: Any, record: Record, is_hub: bool) -> str | None:
+def _judge(event: Event, body: Any, find: Callable[[], Record], is_hub: bool) -> str | None:
     """Return why the hub refuses an event of a device, or None."""
     header = event.header
     if header.register != REGISTER_OF[header.kind]:
         return f"{header.kind} does not change register {header.register}"
     if is_hub:
         return None
+    record = find()
     if isinstance(body, Spec):
         others = [e for e in record.register(SPEC).siblings if e.header.origin != header.origin]
         return "another task has this id" if others else None

@@ -52,6 +52,9 @@ CREATE INDEX journal_by_record ON journal (record, at);
 -- What authors must be told, and what waits to be judged again: few rows.
 CREATE INDEX journal_by_verdict ON journal (verdict_at) WHERE verdict_at IS NOT NULL;
 
+-- Events of others that an agent keeps for history, the oldest to be forgotten first.
+CREATE INDEX journal_heard ON journal (entry) WHERE hash IS NULL;
+
 -- Registers as shown here and, on agents, as the hub last told them.
 CREATE TABLE registers (
     record INTEGER NOT NULL REFERENCES records (id),

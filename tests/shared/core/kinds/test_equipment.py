@@ -188,7 +188,7 @@ def test_an_event_changes_its_own_register_only(
     kind: str, register: str, is_accepted: bool
 ) -> None:
     body = BODIES[kind]
-    reason = EQUIPMENT.judge(event("a.1", 1, kind=kind, register=register), body, record(), False)
+    reason = EQUIPMENT.judge(event("a.1", 1, kind=kind, register=register), body, record, False)
     assert (reason is None) == is_accepted
 
 

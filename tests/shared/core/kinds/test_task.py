@@ -139,7 +139,7 @@ OWN_SEAT = written("robot.1", 2, SEAT, Seat(OWN, ("robot",)))
 
 
 def judged(by: str, register: str, body: Any, *held: Event, is_hub: bool = False) -> str | None:
-    return TASK.judge(written(by, 9, register, body), body, record(*held), is_hub)
+    return TASK.judge(written(by, 9, register, body), body, lambda: record(*held), is_hub)
 
 
 ACCEPTED = {
@@ -217,8 +217,8 @@ def test_refused_with_a_reason(case: tuple[str, str, Any, tuple[Event, ...]]) ->
 def test_the_hub_may_seat_anybody_and_an_event_stays_in_its_register() -> None:
     assert judged("hub.1", SEAT, Seat(SECOND, ()), SUBMITTED, SEATED, is_hub=True) is None
     wrong = event("robot.1", 9, kind="task.status", subject=ID, register=SEAT, body={})
-    assert TASK.judge(wrong, Progress(Status.RUNNING), record(SUBMITTED, SEATED), False)
-    assert TASK.judge(wrong, Progress(Status.RUNNING), record(SUBMITTED, SEATED), True)
+    assert TASK.judge(wrong, Progress(Status.RUNNING), lambda: record(SUBMITTED, SEATED), False)
+    assert TASK.judge(wrong, Progress(Status.RUNNING), lambda: record(SUBMITTED, SEATED), True)
 
 
 @pytest.mark.parametrize("register", sorted({SPEC, SEAT, STATUS, CANCEL, PRIORITY}))
