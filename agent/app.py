@@ -135,6 +135,7 @@ def _uplink(
         token=os.environ.get(HUB_TOKEN) or (hub.token if hub else None),
         retry_max_s=settings.sync.retry_max_s,
         now_ms=system.now_ms,
+        boot_ms=system.boot_ms,
         chance=chance,
         status=lambda: DeviceStatus(
             backlog=0,

@@ -30,6 +30,7 @@ from shared.sync.frame import DeviceStatus
 FILE = "uplink.json"
 CONNECT_S = 10
 RETRY_BASE_S = 0.25
+STOOD_MS = 2000
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Uplink:
         token: str | None,
         retry_max_s: float,
         now_ms: Callable[[], int],
+        boot_ms: Callable[[], int],
         chance: Random,
         status: Callable[[], DeviceStatus],
     ) -> None:
@@ -75,6 +77,7 @@ class Uplink:
             token: For the hub.
             retry_max_s: Longest wait between two tries, seconds.
             now_ms: Wall clock, Unix ms.
+            boot_ms: Time since the machine started, ms.
             chance: For the jitter.
             status: What to tell the hub of this device; backlog, disk and time are added here.
         """
@@ -85,6 +88,7 @@ class Uplink:
         self._token = token
         self._retry_max_s = retry_max_s
         self._now_ms = now_ms
+        self._boot_ms = boot_ms
         self._chance = chance
         self._status_of = status
         self._progress = Progress(now_ms)
@@ -187,6 +191,7 @@ class Uplink:
     async def _run(self, session: DeviceSession) -> None:
         self._session = session
         self._last_error = None
+        began_ms = self._boot_ms()
         try:
             ended = await session.run()
             down = self._down(f"the session was closed: {ended.reason}")
@@ -204,7 +209,10 @@ class Uplink:
             # The link broke in the very moment in which we were cancelled: the task groups of a
             # session then report the break alone, and the cancellation would be lost.
             raise asyncio.CancelledError
-        if not session.was_open and not session.goes_on_anew:
+        # A session that opens and breaks at once (a full disk, two copies of one device) is no
+        # reason to begin with short waits again.
+        has_stood = session.was_open and self._boot_ms() - began_ms >= STOOD_MS
+        if not has_stood and not session.goes_on_anew:
             raise down
 
     def _down(self, reason: str) -> LinkDown:

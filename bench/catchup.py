@@ -128,6 +128,7 @@ def _uplink(replica: Replica, folder: Path, url: str) -> Uplink:
         url=url,
         token=None,
         retry_max_s=1,
+        boot_ms=system.boot_ms,
         now_ms=system.now_ms,
         chance=SystemRandom(),
         status=lambda: status,

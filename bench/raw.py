@@ -54,7 +54,7 @@ async def newest_rows(replica: Replica, count: int) -> Rows:
 def insert(db: sqlite3.Connection, rows: Rows) -> None:
     """Insert rows in one durable transaction."""
     db.execute("BEGIN IMMEDIATE")
-    db.executemany(journal.INSERT, rows)
+    db.executemany(journal.INSERT_TOLD, rows)
     db.execute("COMMIT")
 
 

@@ -9,6 +9,7 @@ from aiohttp import ClientSession
 
 from agent import api as agent_api
 from agent.uplink import Uplink
+from shared import system
 from shared.api.app import make_app
 from shared.serving import serve
 from shared.settings import Listen
@@ -60,6 +61,7 @@ async def alone(tmp_path: Path) -> AsyncIterator[Served]:
             url=None,
             token=None,
             retry_max_s=1,
+            boot_ms=system.boot_ms,
             now_ms=bare.node.clock,
             chance=Random(1),
             status=status,

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from agent.uplink import Uplink
 from hub.gateway import Gateway
+from shared import system
 from shared.core.clock import ClockTrust
 from shared.core.kinds.equipment import Equipment, State, view
 from shared.replica import Replica, open_replica
@@ -122,6 +123,7 @@ def uplink_of(replica: Replica, folder: Path, url: str | None) -> Uplink:
         url=url,
         token="t",
         retry_max_s=RETRY_MAX_S,
+        boot_ms=system.boot_ms,
         now_ms=Clock(),
         chance=random.Random(3),
         status=lambda: STATUS,
