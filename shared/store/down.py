@@ -15,7 +15,6 @@ from shared.core import vector as vectors
 from shared.core.clock import Stamp
 from shared.core.event import Event
 from shared.core.kinds import KINDS, record_kind
-from shared.core.register import Register
 from shared.core.vector import Vector
 from shared.errors import BadFrame
 from shared.store import journal
@@ -33,9 +32,10 @@ SET_LANE = sql(
 )
 FORGET_LANES = sql("DELETE FROM lanes")
 FORGET_BASES = sql("UPDATE registers SET base_position = NULL WHERE base_position IS NOT NULL")
+EXCEPTIONAL = sql("SELECT DISTINCT record FROM journal WHERE verdict_at IS NOT NULL")
 AT = sql("SELECT at FROM journal WHERE origin = $1 AND seq = $2")
 SET_VERDICT = sql(
-    """UPDATE journal SET verdict = $3, reason = $4
+    """UPDATE journal SET verdict = $3, reason = $4, verdict_at = $5
     WHERE origin = (SELECT id FROM origins WHERE name = $1) AND seq = $2
     RETURNING header, body"""
 )
@@ -109,6 +109,11 @@ class _Pending:
         own = [log for log in tx.logs() if log.own != nodes.OTHER]
         behind = [log for log in own if log.head > judged.get(log.name, 0)]
         self.is_empty = not behind
+        # While every verdict on our events of a record was plain applied, what showed before is
+        # part of base and pending: joining is the same fold, without reading a backlog's events
+        # again for every chunk. One refused or parked, even for a while, leaves its ``seen`` in
+        # our cover and not in the hub's: then only a fold anew tells.
+        self.exceptional = set() if self.is_empty else {row for (row,) in db.execute(EXCEPTIONAL)}
         self._after_at = min(
             (self._at(log.id, judged.get(log.name, 0)) for log in behind), default=0
         )
@@ -146,8 +151,8 @@ def _take_register(
     shown = tx.register(key, state.name)
     is_of_former_epoch = bool(has_base) and based_at is None
     now = base if pending.is_empty else None
-    if now is None and not is_of_former_epoch:
-        now = _joined(shown, base)
+    if now is None and not is_of_former_epoch and held.id not in pending.exceptional:
+        now = registers.join(shown, base)
     if now is None:
         now = base
         for event in pending.of(held.id, state.name):
@@ -161,17 +166,6 @@ def _take_register(
         _hear(tx, db, held.id, event)
         if kind is not None and event in base.siblings:
             tx.applied(event)
-
-
-def _joined(shown: Register, base: Register) -> Register | None:
-    """Return base folded with what is pending, or None if only a fold anew can tell.
-
-    While no verdict was against us, what showed before is part of it: joining is the same fold,
-    without reading a backlog's events again for every chunk that arrives.
-    """
-    if base.refused != shown.refused or base.parked or shown.parked:
-        return None
-    return registers.join(shown, base)
 
 
 def _hear(tx: Transaction, db: sqlite3.Connection, record: int, event: Event) -> None:
@@ -200,7 +194,8 @@ def _note_verdict(tx: Transaction, note: VerdictNote) -> Event | None:
 
     The rows that it made alone go with it.
     """
-    marked = tx.query(SET_VERDICT, note.origin, note.seq, note.verdict, note.reason)
+    told = (note.origin, note.seq, note.verdict, note.reason, tx.next_position())
+    marked = tx.query(SET_VERDICT, *told)
     if not marked or note.verdict != Verdict.REFUSED:
         return None
     event = events.read(*marked[0])

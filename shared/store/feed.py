@@ -82,7 +82,9 @@ def read(reading: Reading, *, device: str, site: str, lane: int, cursor: int) ->
         if row.concerns:
             size += len(row.state)
             registers[row.kind, row.subject, row.name] = row.state_of()
-    if upto < position:
+    told = upto
+    if upto < position and told_to is None:
+        told = position  # those states are of now: verdicts that made them must come along
         for row in _rest(reading, registers, upto):
             registers[row.kind, row.subject, row.name] = row.state_of()
     heads = up.heads_of(reading, device, site)
@@ -91,7 +93,7 @@ def read(reading: Reading, *, device: str, site: str, lane: int, cursor: int) ->
         position=position,
         judged={name: head.seq for name, head in heads.items()},
         registers=list(registers.values()),
-        verdicts=[note for at, note in verdicts if at <= upto],
+        verdicts=[note for at, note in verdicts if at <= told],
     )
 
 
