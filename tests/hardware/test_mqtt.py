@@ -232,8 +232,9 @@ async def test_more_messages_than_fit_are_received_in_several_turns(broker: Brok
             await next_payload(slow)
     assert received == sent[:8]
     async with open_session(broker.url, "slow", presence) as slow:
-        received += [await next_payload(slow) for _ in range(12)]
-    assert sorted(received, key=int) == sent
+        while len(set(received)) < len(sent):  # at least once: the broker may repeat what it sent
+            received.append(await next_payload(slow))
+    assert sorted(set(received), key=int) == sent
 
 
 async def test_others_see_when_the_driver_comes_and_goes(broker: Broker) -> None:

@@ -334,7 +334,12 @@ BUGS = (
         "nothing revived",
         "base and pending",
     ),
-    _bug("verdicts are not told", lambda: Rules(read_feed=read_without_verdicts), "verdict told"),
+    _bug(
+        "verdicts are not told",
+        lambda: Rules(read_feed=read_without_verdicts),
+        "verdict told",
+        "base and pending",
+    ),
     _bug("the cursor passes a cut chunk", lambda: Rules(read_feed=read_past_the_rest), "cursor"),
     _bug("news are not heard", lambda: Rules(receive_host=hear_no_news), "converged"),
     _bug("an older chunk is taken", lambda: Rules(take_down=take_older), "cursor", "converged"),
