@@ -20,7 +20,8 @@ KIND = "device"
 
 COLUMNS = (
     "id, site, last_seen_at, backlog, clock, clock_offset_ms, disk_free_bytes, version, "
-    "incarnation, types, capabilities"
+    "incarnation, types, capabilities, "
+    "(SELECT count(*) FROM held_apart h WHERE h.device = devices.id)"
 )
 LIST = f"SELECT {COLUMNS} FROM devices WHERE id > $1 ORDER BY id LIMIT $2"  # noqa: S608 - ours
 FIND = f"SELECT {COLUMNS} FROM devices WHERE id = $1"  # noqa: S608 - ours
@@ -30,7 +31,10 @@ Sync = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A device as the API shows it (SHAPES, Device); all but ``connected`` as last heard."""
+    """A device as the API shows it (SHAPES, Device); all but ``connected`` as last heard.
+
+    ``held_apart`` counts the events of its forks: other content under names that are taken.
+    """
 
     id: str
     site: str
@@ -44,6 +48,7 @@ class Device(msgspec.Struct, frozen=True):
     incarnation: str
     types: list[str]
     capabilities: list[str]
+    held_apart: int
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -60,6 +65,7 @@ class _Row(msgspec.Struct, frozen=True):
     incarnation: str
     types: str
     capabilities: str
+    held_apart: int
 
 
 def routes(connected: Connected) -> tuple[Route, ...]:
@@ -152,4 +158,5 @@ def _view(row: _Row, connected: Set[str]) -> Device:
         incarnation=row.incarnation,
         types=plain_json.loads(row.types),
         capabilities=plain_json.loads(row.capabilities),
+        held_apart=row.held_apart,
     )

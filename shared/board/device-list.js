@@ -57,6 +57,11 @@ function fillDevice(row, device) {
       device.disk_free_bytes != null && ` · ${bytesText(device.disk_free_bytes)} free`,
       ` · version ${device.version ?? "unknown"}`,
     ),
+    device.held_apart > 0 &&
+      element("p", {
+        class: "muted",
+        text: `a fork: ${device.held_apart} events held apart, written by a copy of this device`,
+      }),
     device.types?.length > 0 &&
       element("p", { class: "muted", text: `runs ${device.types.join(", ")}` }),
   );

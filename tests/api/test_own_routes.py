@@ -13,6 +13,7 @@ from shared import system
 from shared.api.app import make_app
 from shared.serving import serve
 from shared.settings import Listen
+from shared.store.transaction import Transaction
 from shared.sync.frame import DeviceStatus
 from tests.api.nodes import SITE, hello
 from tests.api.served import Served, serve_node
@@ -38,12 +39,28 @@ async def test_devices_are_listed_as_last_heard(hub: Served) -> None:
         "incarnation",
         "types",
         "capabilities",
+        "held_apart",
     }
+    assert (robot["held_apart"], tablet["held_apart"]) == (0, 0)
     assert (robot["connected"], tablet["connected"]) == (True, False)
     assert (robot["types"], robot["capabilities"]) == (["command", "wait"], ["deliver"])
     first = await hub.get("/api/devices?limit=1")
     second = await hub.get(f"/api/devices?limit=1&cursor={first['next']}")
     assert (second["items"], second["next"]) == ([tablet], None)
+
+
+async def test_a_fork_shows_at_its_device(hub: Served) -> None:
+    """Promise 4."""
+    await hello(hub.replica, "robot-1")
+    apart = """INSERT INTO held_apart (origin, seq, header, body, device, received_at)
+        VALUES ('robot-1.aaa', $1, x'00', x'00', 'robot-1', 0)"""
+
+    def hold_two(tx: Transaction) -> None:
+        for seq in (4, 5):
+            tx.execute(apart, seq)
+
+    await hub.replica.write(hold_two)
+    assert (await hub.get("/api/devices/robot-1"))["held_apart"] == 2
 
 
 @pytest.fixture
