@@ -55,6 +55,7 @@ class DeviceSession:
         )
         self.was_open = False
         self.goes_on_anew = False
+        self.was_of_use = False  # the hub stored something that was sent in it
 
     async def run(self) -> Ended:
         """Run until either side closes; return why.
@@ -113,6 +114,7 @@ class DeviceSession:
                 return device.DownTaken(chunk.lane, cursor)
             case device.NoteStored(origin, seq):
                 self._progress.stored[origin] = seq
+                self.was_of_use = self.was_open
                 self._progress.note_sync()
                 self._look_at_backlog()
             case device.TakeNewIncarnation(reason):

@@ -30,7 +30,7 @@ from shared.sync.frame import DeviceStatus
 FILE = "uplink.json"
 CONNECT_S = 10
 RETRY_BASE_S = 0.25
-STOOD_MS = 2000
+STOOD_MS = 500
 
 log = logging.getLogger(__name__)
 
@@ -209,10 +209,10 @@ class Uplink:
             # The link broke in the very moment in which we were cancelled: the task groups of a
             # session then report the break alone, and the cancellation would be lost.
             raise asyncio.CancelledError
-        # A session that opens and breaks at once (a full disk, two copies of one device) is no
-        # reason to begin with short waits again.
+        # A session that opens and breaks at once and did nothing (a full disk, two copies of one
+        # device) is no reason to begin with short waits again.
         has_stood = session.was_open and self._boot_ms() - began_ms >= STOOD_MS
-        if not has_stood and not session.goes_on_anew:
+        if not (has_stood or session.was_of_use or session.goes_on_anew):
             raise down
 
     def _down(self, reason: str) -> LinkDown:

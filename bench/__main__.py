@@ -13,6 +13,7 @@ import msgspec
 from bench import catchup, idle, probe, restart, tasks, writes
 from bench.figures import Figure, figure, line, table
 from bench.sizes import FULL, QUICK, Sizes
+from shared.program import settle_memory
 
 DURABLE_PLACES = (Path("/var/tmp"),)  # /tmp is often memory, where an fsync costs nothing
 
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def measure(names: Sequence[str], sizes: Sizes, folder: Path) -> list[Figure]:
     """Run benchmarks, with a probe of the disk before, between and after."""
+    settle_memory()  # as both programs do once they serve
     figures: list[Figure] = []
     probes = [probe.appends_s(folder, sizes.probe_s)]
     for name in names:

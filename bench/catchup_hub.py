@@ -17,6 +17,7 @@ from aiohttp import web
 
 from bench import nodes
 from hub.gateway import Gateway
+from shared.program import settle_memory
 from shared.replica import Replica
 from shared.serving import serve
 from shared.settings import Listen
@@ -90,6 +91,7 @@ async def main(folder: Path) -> None:
     async with nodes.open_hub(folder) as replica:
         hub = CatchupHub(replica)
         async with serve(hub.app(), Listen("127.0.0.1", 0)) as url:
+            settle_memory()  # as both programs do once they serve
             sys.stdout.write(f"{url}\n")
             sys.stdout.flush()
             await asyncio.to_thread(sys.stdin.read)

@@ -56,12 +56,19 @@ async def _run(run: Run) -> None:
     await run(stop, _say_ready)
 
 
-def _say_ready(url: str) -> None:
-    # What was built to last is not looked at again by each collection; what the hot path makes
-    # are values without cycles, so young collections may be rarer.
+def settle_memory() -> None:
+    """Tell the collector that what is built by now lasts; call it once everything is.
+
+    It is then not looked at again by each collection. What the hot path makes are values without
+    cycles, so young collections may be rarer, too.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_YOUNG)
+
+
+def _say_ready(url: str) -> None:
+    settle_memory()
     logging.getLogger("skerry").info("ready on %s", url)
 
 

@@ -29,6 +29,9 @@ from shared.sync.frame import (
 from shared.sync.pieces import Chunk
 
 IDLE_SKIP = 10_000  # positions that concern a device in nothing before it is told of them
+UPS_A_CHUNK = 8
+"""While a device catches up, its own states change with every batch, and sending them each time
+would send what is old already. Others' changes reach it a quarter of a second later at most."""
 EITHER_SIDE = WINDOW + 1  # a device sends at most WINDOW; one more may cross our answer
 
 
@@ -63,13 +66,23 @@ class LaneProgress(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """Where the session stands."""
+    """Where the session stands.
+
+    Attributes:
+        phase: See Phase.
+        device: Who greeted.
+        site: Its site.
+        lanes: The feed, by lane.
+        taking: Stretches that are being stored.
+        taken: Stretches stored since the records lane was read last.
+    """
 
     phase: Phase = Phase.SILENT
     device: str = ""
     site: str = ""
     lanes: Mapping[int, LaneProgress] = {}
     taking: int = 0
+    taken: int = UPS_A_CHUNK
 
 
 # ------------------------------------------------------------------ inputs and effects
@@ -152,7 +165,7 @@ def receive(state: State, given: Input) -> Step:
         case Turned(code, reason):
             return _close(state, code, reason)
         case UpTaken(answer):
-            taken = msgspec.structs.replace(state, taking=state.taking - 1)
+            taken = msgspec.structs.replace(state, taking=state.taking - 1, taken=state.taken + 1)
             return _pump(taken, Send(answer))
         case FeedRead(lane, chunk):
             return _feed_read(state, lane, chunk)
@@ -247,10 +260,10 @@ def _pump(state: State, *before: Effect) -> Step:
     effects: list[Effect] = list(before)
     for lane in sorted(state.lanes):
         held = state.lanes[lane]
-        # While a device catches up, its own states change with every batch: sending more than one
-        # chunk of them ahead would send what is old already.
-        window = 1 if state.taking and lane != Lane.CONTROL else WINDOW
-        if held.changed and not held.reading and held.under_way < window:
+        waits = lane != Lane.CONTROL and state.taking and state.taken < UPS_A_CHUNK
+        if held.changed and not held.reading and held.under_way < WINDOW and not waits:
+            if lane != Lane.CONTROL:
+                state = msgspec.structs.replace(state, taken=0)
             effects.append(ReadFeed(lane, held.scanned))
             reading = msgspec.structs.replace(held, reading=True, changed=False)
             state = _with_lane(state, lane, reading)

@@ -7,6 +7,7 @@ what a person said, and only a person ends a conflict.
 
 import enum
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -26,6 +27,7 @@ MACHINE = "state.machine"
 ATTRIBUTE_PREFIX = "attributes."
 TEXT_MAX = 2000
 NAME_MAX = 200
+DECODED_MAX = 1024  # bodies of each type kept decoded: some 200 KiB
 
 
 class State(enum.StrEnum):
@@ -79,10 +81,11 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "equipment.state": Report,
 }
 
-_report = msgspec.msgpack.Decoder(Report).decode
-_retired = msgspec.msgpack.Decoder(Retired).decode
-_named = msgspec.msgpack.Decoder(Named).decode
-_attribute = msgspec.msgpack.Decoder(Attribute).decode
+# The same few bodies are asked for again and again while a record is folded, shown and compared.
+_report = lru_cache(DECODED_MAX)(msgspec.msgpack.Decoder(Report).decode)
+_retired = lru_cache(DECODED_MAX)(msgspec.msgpack.Decoder(Retired).decode)
+_named = lru_cache(DECODED_MAX)(msgspec.msgpack.Decoder(Named).decode)
+_attribute = lru_cache(DECODED_MAX)(msgspec.msgpack.Decoder(Attribute).decode)
 
 
 # ------------------------------------------------------------------ what a record says
