@@ -43,7 +43,7 @@ class Gathered:
     journal: list[tuple[Any, ...]] = field(default_factory=list)
     told: list[tuple[Any, ...]] = field(default_factory=list)
     applied: list[Event] = field(default_factory=list)
-    registers: dict[tuple[Key, str], tuple[Register | None, int]] = field(default_factory=dict)
+    registers: dict[tuple[Key, str], tuple[Register, int]] = field(default_factory=dict)
     bases: dict[tuple[Key, str], tuple[bytes, int]] = field(default_factory=dict)
     sites: dict[Key, str] = field(default_factory=dict)
     logs: dict[str, Log] = field(default_factory=dict)
@@ -91,12 +91,9 @@ def write(
 
 
 def _write_registers(db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]) -> None:
-    shown, dropped = [], []
+    shown = []
     for (key, name), (register, position) in gathered.registers.items():
         mine = held[key]
-        if register is None:
-            dropped.append((mine.id, name))
-            continue
         packed = bytearray(registers.pack(register))  # see ``Transaction.store_event``
         shown.append((mine.id, name, int(lane_of(key[0])), position, packed))
     bases = [
@@ -105,7 +102,6 @@ def _write_registers(db: sqlite3.Connection, gathered: Gathered, held: Mapping[K
     ]
     for text, batch in (
         (rows.WRITE_SHOWN, shown),
-        (rows.DROP_REGISTER, dropped),
         (rows.WRITE_BASE, bases),
     ):
         if batch:

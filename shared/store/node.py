@@ -1,7 +1,6 @@
 """What a node knows of itself and of the logs it holds, read once and kept beside the database."""
 
 import sqlite3
-from collections.abc import Iterable
 
 import msgspec
 
@@ -103,8 +102,3 @@ def add_log(db: sqlite3.Connection, name: str, site: str, own: int) -> Log:
     """Start holding a log."""
     (row_id,) = db.execute(INSERT_LOG, (name, site, chain.GENESIS, own)).fetchone()
     return Log(row_id, name, site, own=own)
-
-
-def frontier(logs: Iterable[Log], site: str) -> dict[str, int]:
-    """Return the heads of a site's logs: at the hub, all that is judged."""
-    return {log.name: log.head for log in logs if log.site == site and log.head}

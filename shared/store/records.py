@@ -42,7 +42,6 @@ WRITE_BASE = sql(
 BASE_POSITION = sql(
     "SELECT base_position, base IS NOT NULL FROM registers WHERE record = $1 AND name = $2"
 )
-DROP_REGISTER = sql("DELETE FROM registers WHERE record = $1 AND name = $2")
 
 
 def load(db: sqlite3.Connection, kind: str, subject: str) -> Held | None:

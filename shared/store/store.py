@@ -15,7 +15,7 @@ from shared.store import database
 from shared.store import node as nodes
 from shared.store.flush import Key
 from shared.store.guard import Guard, GuardState
-from shared.store.node import Log, Node
+from shared.store.node import Node
 from shared.store.records import Held
 from shared.store.transaction import Change, Reading, Transaction
 
@@ -229,10 +229,6 @@ class Store:
 
     def _random(self, size: int) -> str:
         return self._chance.randbytes(size).hex()
-
-    def own_log(self, site: str) -> Log:
-        """Return the log that this node writes through for a site."""
-        return self.node.logs[self.node.writes[site]]
 
 
 def _run(transaction: Transaction, write: Write) -> Outcome:

@@ -218,9 +218,7 @@ class Transaction(Reading):
     def register(self, key: Key, name: str) -> Register:
         """Return a register as shown here."""
         gathered = self._gathered.registers.get((key, name))
-        if gathered is None:
-            return self.row(key).record.register(name)
-        return gathered[0] or registers.EMPTY
+        return gathered[0] if gathered else self.row(key).record.register(name)
 
     def row(self, key: Key) -> Held:
         """Return a record's id and site, giving it a row if it is new.
@@ -246,14 +244,11 @@ class Transaction(Reading):
         names = self._stale.get(key)
         if not names:
             return held
-        shown = dict(held.record.registers)
+        record = held.record
         for name in names:
             register, _ = self._gathered.registers[key, name]
-            if register is None:
-                shown.pop(name, None)
-            else:
-                shown[name] = register
-        held = Held(held.id, Record(kind, subject, held.record.site, shown), held.is_new)
+            record = records.with_register(record, name, register, record.site)
+        held = Held(held.id, record, held.is_new)
         self._put(self._held, key, held)
         self._put(self._stale, key, _NONE)
         return held
@@ -297,8 +292,8 @@ class Transaction(Reading):
         self._counts.stamp = max(self._counts.stamp, seen)
         return entry
 
-    def set_register(self, key: Key, name: str, register: Register | None, position: int) -> None:
-        """Change what a register shows, at a position of this node; None: nothing is left of it."""
+    def set_register(self, key: Key, name: str, register: Register, position: int) -> None:
+        """Change what a register shows, at a position of this node."""
         self.touch(key)
         self._put(self._gathered.registers, (key, name), (register, position))
         stale = self._stale.get(key, _NONE)

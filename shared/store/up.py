@@ -30,7 +30,6 @@ STRETCH_BYTES_MAX = FRAME_BYTES_MAX // 2  # of one write that is larger than a b
 HELD_APART_MAX = 100_000  # rows; a device that forks without end must not fill the hub's disk
 APART = sql("SELECT max(seq) FROM held_apart WHERE origin = $1")
 COUNT_HELD_APART = sql("SELECT count(*) FROM held_apart")
-HEADS = sql("SELECT name, head, hash FROM origins WHERE own <> 0 AND head > 0")
 LOGS_OF_DEVICE = sql(
     """SELECT name, head, hash FROM origins
     WHERE site = $1 AND name > $2 AND name < $3 AND head > 0"""
@@ -56,11 +55,6 @@ def read(reading: Reading, log: Log, after: int) -> Stretch:
             break
         pairs.append(Pair(header, body))
     return Stretch(log.name, after + 1, previous, pairs)
-
-
-def own_heads(reading: Reading) -> dict[str, Head]:
-    """Return the heads of the logs that were written here, also under former incarnations."""
-    return {name: Head(head, digest) for name, head, digest in reading.query(HEADS)}
 
 
 def heads_of(reading: Reading, device: str, site: str) -> dict[str, Head]:

@@ -10,20 +10,16 @@ writes under an allocation that is no longer the newest is kept as evidence and 
 """
 
 import enum
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
 
 from shared.core import record as records
 from shared.core.clock import Stamp, at_ms
-from shared.core.event import Event, device_of
+from shared.core.event import device_of
 from shared.core.ids import Name, Uuid7
-from shared.core.kinds.kind import Kind, Lane, Row, SideRow, Table
 from shared.core.lifecycle import Status
-from shared.core.policy import Policy
 from shared.core.record import Record
-from shared.errors import Invalid
 
 SPEC = "spec"
 SEAT = "seat"
@@ -318,186 +314,3 @@ def _current(record: Record, allocation: Allocation | None) -> Progress | None:
         return None
     top = max(mine, key=lambda m: (rank(m[1].allocation), m[0].header.at, m[0].dot))
     return top[1]
-
-
-def progress_of(event: Event) -> Progress:
-    """Decode the body of a ``task.status`` event."""
-    return _progress(event.body_bytes)
-
-
-# ------------------------------------------------------------------ the kind
-
-
-def _judge(event: Event, body: Any, find: Callable[[], Record], is_hub: bool) -> str | None:
-    """Return why the hub refuses an event of a device, or None."""
-    header = event.header
-    if header.register != REGISTER_OF[header.kind]:
-        return f"{header.kind} does not change register {header.register}"
-    if is_hub:
-        return None
-    record = find()
-    if isinstance(body, Spec):
-        others = [e for e in record.register(SPEC).siblings if e.header.origin != header.origin]
-        return "another task has this id" if others else None
-    task = read(record)
-    if task is None:
-        return "no such task: its submission did not arrive or was refused"
-    device = device_of(header.origin)
-    if isinstance(body, Seat):
-        return _judge_seat(task, body, device)
-    if isinstance(body, Progress) and device not in task.holders:
-        if _takes_back(task, body, device):
-            return None
-        return f"{device} never had the seat of this task"
-    return None
-
-
-def _takes_back(task: Task, progress: Progress, device: str) -> bool:
-    """Say whether a device cancels its own submission, which nobody has."""
-    is_cancel = progress.status is Status.CANCELLED and progress.allocation is None
-    return is_cancel and task.origin_device == device and task.allocation is None
-
-
-def _judge_seat(task: Task, seat: Seat, device: str) -> str | None:
-    """A device may seat itself on its own submission, never take a seat that the hub gave."""
-    own = seat.allocation
-    if own is None or own.epoch is not None or own.device != device:
-        return "only the hub allocates to others"
-    if task.origin_device != device:
-        return f"{device} did not submit this task"
-    if task.allocation is not None and task.allocation.epoch is not None:
-        return "the hub allocated this task"
-    return None
-
-
-def _policy(_register: str) -> Policy | None:
-    return None
-
-
-def _no_severity(_event: Event) -> int:
-    return 0
-
-
-def _value(event: Event) -> Any:
-    return msgspec.msgpack.decode(event.body_bytes)
-
-
-def _resolution(register: str, _value: Any) -> tuple[str, msgspec.Struct]:
-    raise Invalid(f"register {register} of a task has no conflicts to resolve")
-
-
-TASKS = Table(
-    "tasks",
-    (
-        "id",
-        "site",
-        "type",
-        "priority",
-        "status",
-        "device",
-        "requester",
-        "submitter",
-        "created_at",
-        "updated_at",
-        "seated",
-    ),
-)
-ATTEMPTS = Table(
-    "attempts",
-    (
-        "task",
-        "epoch",
-        "n",
-        "number",
-        "id",
-        "device",
-        "boot",
-        "started_at",
-        "ended_at",
-        "outcome",
-        "error",
-        "output",
-    ),
-    key=4,
-    settled="ended_at",
-)
-
-
-EDGES = Table("edges", ("after", "task"), key=2)
-
-
-def _row(record: Record) -> Row:
-    task = read(record)
-    if task is None:
-        return (record.subject, record.site, "", 0, "", None, "", "", 0, 0, 0)
-    return (
-        task.id,
-        task.site,
-        task.spec.type,
-        task.priority.value,
-        task.status.value,
-        task.allocation.device if task.allocation else task.spec.device,
-        task.spec.requester,
-        task.origin_device,
-        task.created_ms,
-        task.updated_ms,
-        1 if task.allocation else 0,
-    )
-
-
-def _side_rows(event: Event) -> tuple[SideRow, ...]:
-    if event.header.kind == "task.submitted":
-        after = _spec(event.body_bytes).after
-        return tuple(SideRow(EDGES, (edge.task, event.header.subject)) for edge in after)
-    if event.header.kind != "task.status":
-        return ()
-    progress = _progress(event.body_bytes)
-    attempt, allocation = progress.attempt, progress.allocation
-    if attempt is None or allocation is None:
-        return ()
-    row = (
-        event.header.subject,
-        allocation.epoch or "",
-        allocation.n,
-        attempt.number,
-        attempt.id,
-        allocation.device,
-        attempt.boot,
-        attempt.started_ms,
-        attempt.ended_ms,
-        attempt.outcome.value if attempt.outcome else None,
-        msgspec.json.encode(attempt.error).decode() if attempt.error else None,
-        msgspec.json.encode(attempt.output).decode() if attempt.output is not None else None,
-    )
-    return (SideRow(ATTEMPTS, row),)
-
-
-def _devices(record: Record) -> tuple[str, ...]:
-    """Return the devices that hold a task: who submitted it and who ever had its seat."""
-    task = read(record)
-    if task is None:
-        return ()
-    return tuple(dict.fromkeys((task.origin_device, *task.holders)))
-
-
-def _related(record: Record) -> tuple[str, ...]:
-    task = read(record)
-    return tuple(edge.task for edge in task.spec.after) if task else ()
-
-
-TASK = Kind(
-    name="task",
-    lane=Lane.CONTROL,
-    bodies=BODIES,
-    judge=_judge,
-    policy=_policy,
-    severity=_no_severity,
-    value=_value,
-    resolution=_resolution,
-    table=TASKS,
-    row=_row,
-    side_tables=(ATTEMPTS, EDGES),
-    side_rows=_side_rows,
-    devices=_devices,
-    related=_related,
-)

@@ -13,7 +13,6 @@ from shared.core.kinds.task import (
     SEAT,
     SPEC,
     STATUS,
-    TASK,
     CancelRequest,
     Edge,
     Priority,
@@ -22,6 +21,7 @@ from shared.core.kinds.task import (
     Seat,
     read,
 )
+from shared.core.kinds.task_kind import TASK
 from shared.core.lifecycle import Status
 from shared.core.record import Record
 from shared.errors import Invalid
