@@ -82,6 +82,7 @@ class Store:
         self._trust = trust
         self._chance = chance
         self._cache: OrderedDict[Key, Held] = OrderedDict()
+        self._is_committing = False
         self.notice: str | None = None  # why this node took a new incarnation at start
         with database.translated():
             database.migrate(db)
@@ -107,11 +108,15 @@ class Store:
                 )
                 outcomes = [_run(transaction, write) for write in writes]
                 node, held, changes = transaction.finish()
+                self._is_committing = True
                 self._db.execute("COMMIT")
             except BaseException:
                 self._recover()
                 raise
-        self.node = node
+            else:
+                self.node = node
+            finally:
+                self._is_committing = False
         self._remember(held)
         return Committed(outcomes, changes)
 
@@ -149,7 +154,12 @@ class Store:
 
     @property
     def must_guard(self) -> bool:
-        """Whether an event of ours lasts that the guard does not cover yet."""
+        """Whether an event of ours lasts that the guard does not cover yet; any thread may ask.
+
+        A reader may see a commit before ``node`` tells of it: while one is under way, maybe.
+        """
+        if self._is_committing:  # asked first: once it is over, ``node`` is the new one
+            return True
         node = self.node
         return any(node.logs[name].head > self._left.get(name, 0) for name in node.writes.values())
 
