@@ -4,52 +4,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
-import msgspec
-
-from hub import app
-from hub import settings as hub_settings
+from hub import app, settings
 from shared import program
-from shared.errors import SettingsError
-from shared.settings import parse_listen
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     arguments = _parser().parse_args(argv)
-    try:
-        settings = _settings(arguments)
-    except SettingsError as error:
-        return program.fail(error, program.USAGE)
-    if arguments.check_config:
-        return program.OK
-    program.configure_logging(verbose=arguments.verbose)
-    return program.run_until_signal(lambda stop, ready: app.run(settings, stop, ready))
-
-
-def _settings(arguments: argparse.Namespace) -> hub_settings.Settings:
-    """Flag beats file beats default."""
-    settings = hub_settings.load(arguments.config)
-    if arguments.data is not None:
-        settings = msgspec.structs.replace(settings, data=str(arguments.data))
-    if arguments.listen is not None:
-        parse_listen(arguments.listen, "--listen")
-        api = msgspec.structs.replace(settings.api, listen=arguments.listen)
-        settings = msgspec.structs.replace(settings, api=api)
-    return settings
+    return program.run_node(settings.load, arguments, app.run)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="skerry-hub", description="The hub of a Skerry fleet.")
     parser.add_argument("--version", action="version", version=version("skerry"))
     commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser("serve", help="run the hub")
-    serve.add_argument("--config", type=Path, help="settings (TOML); absent: all defaults")
-    serve.add_argument("--data", type=Path, help="data folder")
-    serve.add_argument("--listen", help="HOST:PORT; default 127.0.0.1:8470")
-    serve.add_argument("--check-config", action="store_true", help="validate and exit: 0 or 2")
-    serve.add_argument("--verbose", action="store_true", help="log what is sent and decided")
+    program.add_flags(commands.add_parser("serve", help="run the hub"), "127.0.0.1:8470")
     return parser
 
 

@@ -1,18 +1,65 @@
-"""What both programs' ``main`` do: signals, logging, exit codes."""
+"""What both programs' ``main`` do: flags, signals, logging, exit codes."""
 
+import argparse
 import asyncio
 import gc
 import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
 
 from shared.errors import SettingsError, SkerryError, StoreError
+from shared.settings import parse_listen
 
 OK, FAILURE, USAGE = 0, 1, 2
 GC_YOUNG = 10_000  # objects made before a young collection; Python's own is 700
 
 Run = Callable[[asyncio.Event, Callable[[str], None]], Awaitable[None]]
+S = TypeVar("S", bound=Any)
+
+
+def add_flags(command: argparse.ArgumentParser, listen: str) -> None:
+    """Add the flags of a node's command; ``listen`` is its default address."""
+    command.add_argument("--config", type=Path, help="settings (TOML); absent: all defaults")
+    command.add_argument("--data", type=Path, help="data folder")
+    command.add_argument("--listen", help=f"HOST:PORT of the API; default {listen}")
+    command.add_argument("--check-config", action="store_true", help="validate and exit: 0 or 2")
+    command.add_argument("--verbose", action="store_true", help="log what is sent and decided")
+
+
+def overridden(settings: S, arguments: argparse.Namespace) -> S:
+    """Return settings with what the flags say instead: flag beats file beats default.
+
+    Raises:
+        SettingsError: A flag is no address, or not of loopback.
+    """
+    if arguments.data is not None:
+        settings = msgspec.structs.replace(settings, data=str(arguments.data))
+    if arguments.listen is not None:
+        parse_listen(arguments.listen, "--listen")
+        api = msgspec.structs.replace(settings.api, listen=arguments.listen)
+        settings = msgspec.structs.replace(settings, api=api)
+    return settings
+
+
+def run_node(
+    load: Callable[[Path | None], S],
+    arguments: argparse.Namespace,
+    run: Callable[[S, asyncio.Event, Callable[[str], None]], Awaitable[None]],
+) -> int:
+    """Load the settings and run a node by them until a signal; return the exit code."""
+    try:
+        settings = overridden(load(arguments.config), arguments)
+    except SettingsError as error:
+        return fail(error, USAGE)
+    if arguments.check_config:
+        return OK
+    configure_logging(verbose=arguments.verbose)
+    return run_until_signal(lambda stop, ready: run(settings, stop, ready))
 
 
 def configure_logging(*, verbose: bool) -> None:
