@@ -8,16 +8,8 @@ from typing import Any
 import msgspec
 
 from agent.handlers.handler import Handler, HandlerFailed, Output, Run
-from shared.core.kinds.task import (
-    ATTEMPTS_MAX,
-    Attempt,
-    Failure,
-    OnOrphan,
-    Outcome,
-    Progress,
-    Retry,
-    Task,
-)
+from shared.core.kinds.task import Attempt, Failure, Outcome, Progress, Task
+from shared.core.kinds.task_spec import ATTEMPTS_MAX, OnOrphan, Retry
 from shared.core.lifecycle import Signal, Status, move
 from shared.errors import Rejected
 

@@ -26,7 +26,8 @@ from agent.handlers.handler import Handler, Run
 from agent.orphans import settle_orphans
 from shared.core import ids
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Spec, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_spec import Spec
 from shared.core.lifecycle import Signal, Status
 from shared.core.waiting import StatusOf, Waiting
 from shared.errors import Busy, StoreError, StoreFull

@@ -11,7 +11,8 @@ from agent import leftovers
 from agent.attempt import abandon
 from agent.claim import settle, was_given
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import OnOrphan, Progress, Task
+from shared.core.kinds.task import Progress, Task
+from shared.core.kinds.task_spec import OnOrphan
 from shared.replica import Replica
 from shared.store.transaction import Reading, Transaction
 

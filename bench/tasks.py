@@ -20,8 +20,8 @@ from bench.queue_huey import open_queue
 from bench.reports import SITE
 from bench.sizes import Sizes
 from shared import system
-from shared.api import task_actions
-from shared.api.task_actions import Submission
+from shared.api import task_submission
+from shared.api.task_submission import Submission
 from shared.replica import Replica
 
 TOGETHER = 64  # callers, and tasks that run at once
@@ -109,9 +109,11 @@ async def _submit_all(replica: Replica, dispatcher: Dispatcher, tasks: int, call
 
     async def submit_on() -> None:
         for _ in left:
-            planned = task_actions.plan(_decode(SUBMISSION), "ada", system.now_ms(), mint)
+            planned = task_submission.plan(_decode(SUBMISSION), "ada", system.now_ms(), mint)
             await replica.write(
-                partial(task_actions.submit, planned=planned, site=SITE, can_run=dispatcher.can_run)
+                partial(
+                    task_submission.submit, planned=planned, site=SITE, can_run=dispatcher.can_run
+                )
             )
 
     async with asyncio.TaskGroup() as group:

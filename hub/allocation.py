@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from shared.core.kinds.task import Edge, On, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_spec import Edge, On
 from shared.core.lifecycle import ENDED, Status
 
 GOING_ON = frozenset({Status.WAITING, Status.RUNNING, Status.CANCELLING})

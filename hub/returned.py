@@ -9,7 +9,8 @@ import msgspec
 
 from hub.seating import write_seat, write_status
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, OnOrphan, Outcome, Progress, Task
+from shared.core.kinds.task import Attempt, Outcome, Progress, Task
+from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import Signal, Status, move
 from shared.store.transaction import Transaction
 

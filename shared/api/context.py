@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from shared.core.kinds.task import Spec, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_spec import Spec
 from shared.core.record import Record
 from shared.core.waiting import StatusOf, Waiting
 from shared.replica import Replica

@@ -9,7 +9,17 @@ from shared.core import instants
 from shared.core.clock import Stamp, at_ms
 from shared.core.event import Event
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import CancelRequest, PriorityRequest, Progress, Seat, Spec
+from shared.core.kinds.task import (
+    CancelRequest,
+    Permit,
+    PriorityRequest,
+    Progress,
+    RecallRequest,
+    Reported,
+    Seat,
+    StartRequest,
+)
+from shared.core.kinds.task_spec import Spec
 from shared.core.lifecycle import Status
 from shared.core.task_view import TaskChange
 from shared.store import journal
@@ -82,12 +92,28 @@ def _words(body: msgspec.Struct) -> Said:
         case Progress():
             number = body.attempt.number if body.attempt else None
             return _moved(body), number, _reason(body)
-        case CancelRequest():
-            return None, None, body.reason or "cancel requested"
-        case PriorityRequest():
-            return None, None, f"priority {body.priority.word} requested"
         case _:
-            return None, None, None
+            return None, *_requested(body)
+
+
+def _requested(body: msgspec.Struct) -> tuple[int | None, str | None]:
+    """Return attempt and reason of what moves no task by itself."""
+    match body:
+        case CancelRequest():
+            return None, body.reason or "cancel requested"
+        case PriorityRequest():
+            return None, f"priority {body.priority.word} requested"
+        case RecallRequest():
+            return None, body.reason or "recall requested"
+        case StartRequest():
+            return body.claim.attempt, "asks the hub for leave to start"
+        case Permit():
+            with_locks = f" with {', '.join(body.locks)}" if body.locks else ""
+            return body.claim.attempt, f"may start{with_locks}"
+        case Reported():
+            return body.claim.attempt, "reported progress"
+        case _:
+            return None, None
 
 
 def _submitted(spec: Spec) -> Status:

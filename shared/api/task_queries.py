@@ -16,7 +16,8 @@ from shared.api.context import Explain
 from shared.api.pages import Page
 from shared.core import task_view
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, Attempt, Failure, Outcome, Priority, Task
+from shared.core.kinds.task import Allocation, Attempt, Failure, Outcome, Task
+from shared.core.kinds.task_spec import Priority
 from shared.core.lifecycle import JOURNALED, SHOWN_WAITING, Status
 from shared.core.record import Record
 from shared.core.task_view import AttemptView, TaskView

@@ -1,4 +1,4 @@
-"""Routes of tasks; what they do is in ``task_actions`` and ``task_queries``."""
+"""Routes of tasks; what they do is in the files beside this one that begin with ``task_``."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,16 +7,16 @@ from typing import Annotated, Literal
 import msgspec
 
 from shared.api import body as bodies
-from shared.api import conditional, idempotency, task_actions, task_queries
+from shared.api import conditional, idempotency, task_actions, task_queries, task_submission
 from shared.api.conditional import Precondition, Seen
 from shared.api.context import NodeContext, Topic
 from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, Page
 from shared.api.route import Answer, Call, Route, json, record
 from shared.api.sites import choose
-from shared.api.task_actions import Planned, PriorityWord, Submission
 from shared.api.task_queries import Order, Summary, TaskFilters
+from shared.api.task_submission import Planned, PriorityWord, Submission
 from shared.core.ids import Name
-from shared.core.kinds.task import PRIORITY_WORDS
+from shared.core.kinds.task_spec import PRIORITY_WORDS
 from shared.core.lifecycle import Status
 from shared.core.task_view import TaskView
 from shared.core.vector import Vector
@@ -139,7 +139,7 @@ async def submit(call: Call) -> Answer:
     """Submit a task."""
     asked = await bodies.read(call.request, Submission)
     context = call.context
-    planned = task_actions.plan(asked, call.actor, context.now_ms(), context.new_id)
+    planned = task_submission.plan(asked, call.actor, context.now_ms(), context.new_id)
     site = choose(context, planned.site)
     change = partial(_submit, context=context, planned=planned, site=site)
     return await idempotency.write(call, change)
@@ -168,7 +168,7 @@ async def prioritise(call: Call) -> Answer:
 
 
 def _submit(tx: Transaction, context: NodeContext, planned: Planned, site: str) -> Answer:
-    task, is_new = task_actions.submit(tx, planned, site, context.can_run)
+    task, is_new = task_submission.submit(tx, planned, site, context.can_run)
     return _single(tx, context, task, status=201 if is_new else 200, location=True)
 
 

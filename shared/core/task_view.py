@@ -8,7 +8,8 @@ import msgspec
 from shared.core import instants
 from shared.core import record as records
 from shared.core.event import Dot
-from shared.core.kinds.task import Allocation, Attempt, Edge, Failure, Retry, Task
+from shared.core.kinds.task import Allocation, Attempt, Failure, Task
+from shared.core.kinds.task_spec import Check, Edge, Retry
 from shared.core.lifecycle import ACTING, Status
 from shared.core.record import Record
 from shared.core.waiting import Reason, Waiting
@@ -33,7 +34,7 @@ class AttemptView(msgspec.Struct, frozen=True):
     started_at: str
     ended_at: str | None
     outcome: str | None
-    progress: float | None
+    progress: dict[str, Any] | None
     error: Failure | None
     output: dict[str, Any] | None
 
@@ -67,6 +68,16 @@ class TaskView(msgspec.Struct, frozen=True):
     max_attempts: int
     retry: Retry
     on_orphan: str
+    group: str | None
+    locks: tuple[str, ...]
+    checks: tuple[Check, ...]
+    deadline: str | None
+    schedule_to_start_s: float | None
+    schedule_to_close_s: float | None
+    heartbeat_s: float | None
+    offline: str
+    repeatable: bool
+    unique: str | None
     status: str
     waits_for: tuple[Reason, ...]
     attempts: Sequence[AttemptView]
@@ -114,6 +125,16 @@ def view(
         max_attempts=spec.max_attempts,
         retry=spec.retry,
         on_orphan=spec.on_orphan.value,
+        group=spec.group,
+        locks=spec.locks,
+        checks=spec.checks,
+        deadline=instants.text_or_none(spec.deadline_ms),
+        schedule_to_start_s=spec.schedule_to_start_s,
+        schedule_to_close_s=spec.schedule_to_close_s,
+        heartbeat_s=spec.heartbeat_s,
+        offline=spec.offline.value,
+        repeatable=spec.repeatable,
+        unique=spec.unique,
         status=status.value,
         waits_for=waiting.reasons if waiting and is_waiting else (),
         attempts=attempts,

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import msgspec
 
 from shared.core import instants
-from shared.core.kinds.task import Edge, On, OnFailure, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_spec import Edge, On, OnFailure
 from shared.core.lifecycle import ENDED, Status
 
 

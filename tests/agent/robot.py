@@ -22,14 +22,11 @@ from shared.core.kinds.task import (
     Allocation,
     Attempt,
     CancelRequest,
-    Edge,
     Failure,
-    OnOrphan,
-    Priority,
     Seat,
-    Spec,
     Task,
 )
+from shared.core.kinds.task_spec import Edge, OnOrphan, Priority, Spec
 from shared.core.lifecycle import Status
 from shared.replica import Replica, open_replica
 from shared.store.store import Identity

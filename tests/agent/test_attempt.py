@@ -18,18 +18,14 @@ from agent.attempt import (
     fitting,
 )
 from shared.core.kinds.task import (
-    ATTEMPTS_MAX,
     Allocation,
     Attempt,
     Failure,
-    OnOrphan,
     Outcome,
-    Priority,
     Progress,
-    Retry,
-    Spec,
     Task,
 )
+from shared.core.kinds.task_spec import ATTEMPTS_MAX, OnOrphan, Priority, Retry, Spec
 from shared.core.lifecycle import Status
 
 NOW_MS = 1_790_000_000_000

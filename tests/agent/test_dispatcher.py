@@ -9,16 +9,8 @@ import pytest
 from agent import leftovers
 from agent.dispatcher import CLOSE_MAX, RETRY_S, STOP_S
 from agent.handlers.command import Command
-from shared.core.kinds.task import (
-    Allocation,
-    Edge,
-    On,
-    OnFailure,
-    OnOrphan,
-    Outcome,
-    Priority,
-    Seat,
-)
+from shared.core.kinds.task import Allocation, Outcome, Seat
+from shared.core.kinds.task_spec import Edge, On, OnFailure, OnOrphan, Priority
 from shared.core.lifecycle import Status
 from shared.store.store import Store
 from shared.store.transaction import Transaction

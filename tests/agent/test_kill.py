@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import leftovers
-from shared.core.kinds.task import OnOrphan
+from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import Status
 from tests.agent.dying import Act
 from tests.agent.robot import WAIT_S, eventually, robot

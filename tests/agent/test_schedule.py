@@ -8,16 +8,8 @@ import pytest
 
 from agent import schedule
 from agent.backlog import Backlog
-from shared.core.kinds.task import (
-    Allocation,
-    Edge,
-    On,
-    OnFailure,
-    Priority,
-    Progress,
-    Spec,
-    Task,
-)
+from shared.core.kinds.task import Allocation, Progress, Task
+from shared.core.kinds.task_spec import Edge, On, OnFailure, Priority, Spec
 from shared.core.lifecycle import ENDED, Status
 from shared.core.waiting import Waiting
 

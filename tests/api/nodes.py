@@ -11,13 +11,22 @@ from zlib import crc32
 
 import msgspec
 
-from shared.api import task_actions
-from shared.api.task_actions import Submission
+from shared.api import task_actions, task_submission
+from shared.api.task_submission import Submission
 from shared.core import event as events
 from shared.core.clock import ClockTrust
 from shared.core.ids import uuid7
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, Attempt, Failure, Outcome, Progress, Seat, Spec, Task
+from shared.core.kinds.task import (
+    Allocation,
+    Attempt,
+    Failure,
+    Outcome,
+    Progress,
+    Seat,
+    Task,
+)
+from shared.core.kinds.task_spec import Spec
 from shared.core.lifecycle import Status
 from shared.replica import Replica, open_replica
 from shared.store import up
@@ -73,9 +82,9 @@ class Node:
 
     async def submit(self, actor: str = "ada", **fields: Any) -> str:
         """Submit a task as the API does; return its id."""
-        planned = task_actions.plan(submission(**fields), actor, self.clock(), self.new_id)
+        planned = task_submission.plan(submission(**fields), actor, self.clock(), self.new_id)
         task_id, _ = await self.replica.write(
-            lambda tx: task_actions.submit(tx, planned, SITE, self.can_run)
+            lambda tx: task_submission.submit(tx, planned, SITE, self.can_run)
         )
         return task_id
 

@@ -58,7 +58,7 @@ async def test_a_body_that_is_not_right_is_400(hub: Served, raw: bytes, word: st
         ("POST", "/api/equipment", {"id": "a", "attributes": {"k": []}}, "$.attributes[...]", None),
         ("POST", "/api/equipment", {"id": "a", "name": "x" * 201}, "$.name", None),
         ("POST", "/api/tasks", {"command": "echo", "priority": "urgent"}, "$.priority", None),
-        ("POST", "/api/tasks", {"command": "echo", "group": "g"}, "$.group", "unknown field"),
+        ("POST", "/api/tasks", {"command": "echo", "colour": "g"}, "$.colour", "unknown field"),
         (
             "POST",
             "/api/tasks",

@@ -7,9 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.api import task_actions
-from shared.api.task_actions import Planned, Submission
-from shared.core.kinds.task import Edge, On, OnFailure, OnOrphan, Priority, Spec
+from shared.api import task_actions, task_submission
+from shared.api.task_submission import Planned, Submission
+from shared.core.kinds.task_spec import (
+    Edge,
+    On,
+    OnFailure,
+    OnOrphan,
+    Priority,
+    Spec,
+)
 from shared.core.lifecycle import Status
 from shared.errors import (
     Clash,
@@ -42,7 +49,7 @@ async def robot(tmp_path: Path) -> AsyncIterator[Node]:
 
 
 def plan(**fields: Any) -> Planned:
-    return task_actions.plan(submission(**fields), "ada", START_MS, lambda: A)
+    return task_submission.plan(submission(**fields), "ada", START_MS, lambda: A)
 
 
 # ------------------------------------------------------------------ what is accepted
@@ -95,8 +102,8 @@ def test_type_and_payload_or_a_command_and_nothing_the_journal_cannot_hold(
     "fields",
     [
         {"colour": "red"},
-        {"deadline": "2026-11-23T08:00:00Z"},  # of the design, not built yet
-        {"locks": []},
+        {"deadline": "2026-11-23T08:00:00"},  # naive: another instant on each node
+        {"locks": ["Elevator 1"]},
         {"requester": "bo"},
         {"retry": {"base_s": 1, "jitter": 2}},
         {"retry": {"base_s": 0}},
@@ -116,7 +123,7 @@ def test_type_and_payload_or_a_command_and_nothing_the_journal_cannot_hold(
         {"max_attempts": 1.5},
         {"start_to_close_s": -1},
         {"start_to_close_s": 1e12},
-        {"on_orphan": "resume"},
+        {"on_orphan": "again"},
         {"device": "Robot 1"},
         {"requires": ["UPPER"]},
         {"requires": "deliver"},
@@ -169,7 +176,7 @@ def test_an_instant_may_carry_any_offset(text: str, ms: int) -> None:
 
 def test_after_takes_plain_ids_and_edges() -> None:
     other = {"task": B, "on": "end", "on_failure": "block"}
-    edges = task_actions.plan(
+    edges = task_submission.plan(
         submission(after=[A, other, A]), "ada", START_MS, lambda: B[:-1] + "c"
     ).spec.after
     assert edges == (Edge(A), Edge(B, On.END, OnFailure.BLOCK))
@@ -202,7 +209,7 @@ def test_whatever_is_decoded_is_planned_or_rejected_with_a_reason() -> None:
         fields = {name: chance.choice(values) for name, values in CHOICES.items()}
         given = {name: value for name, value in fields.items() if value is not None}
         try:
-            planned = task_actions.plan(
+            planned = task_submission.plan(
                 msgspec.convert(given, Submission), "ada", START_MS, lambda: A
             )
         except Rejected:
@@ -241,8 +248,8 @@ async def test_the_same_submission_again_is_the_same_task(hub: Node) -> None:
     planned = plan(id=A, type="wait", payload={"a": 1, "b": True})
     again = plan(id=A, type="wait", payload={"b": True, "a": 1})
     write = hub.replica.write
-    assert await write(lambda tx: task_actions.submit(tx, planned, SITE, None)) == (A, True)
-    assert await write(lambda tx: task_actions.submit(tx, again, SITE, None)) == (A, False)
+    assert await write(lambda tx: task_submission.submit(tx, planned, SITE, None)) == (A, True)
+    assert await write(lambda tx: task_submission.submit(tx, again, SITE, None)) == (A, False)
     assert await hub.kinds(A) == ["task.submitted"]
 
 
@@ -277,7 +284,7 @@ async def test_a_site_that_the_node_does_not_serve_is_refused(robot: Node) -> No
     planned = plan()
     with pytest.raises(Refused):
         await robot.replica.write(
-            lambda tx: task_actions.submit(tx, planned, "elsewhere", robot.can_run)
+            lambda tx: task_submission.submit(tx, planned, "elsewhere", robot.can_run)
         )
 
 

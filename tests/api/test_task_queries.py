@@ -8,7 +8,8 @@ import pytest
 from shared.api import pages, task_queries
 from shared.api.pages import Page
 from shared.api.task_queries import Order, Summary, TaskFilters
-from shared.core.kinds.task import Priority, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_spec import Priority
 from shared.core.lifecycle import Status
 from shared.core.task_view import TaskView
 from shared.core.waiting import StatusOf, Waiting, queued, why

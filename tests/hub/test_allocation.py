@@ -6,7 +6,8 @@ import pytest
 
 from hub import allocation
 from hub.allocation import Choice, DeviceState, NoDevice
-from shared.core.kinds.task import Allocation, Edge, On, Priority, Spec, Task
+from shared.core.kinds.task import Allocation, Task
+from shared.core.kinds.task_spec import Edge, On, Priority, Spec
 from shared.core.lifecycle import ENDED, Status
 
 IDS = [f"0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3{n}" for n in range(10)]

@@ -13,7 +13,7 @@ from hub import returned, seating
 from hub.explain import HubExplain
 from hub.fleet import Fleet
 from hub.sitter import RETRY_S, ROUND_MAX, Sitter
-from shared.api import task_actions, task_queries
+from shared.api import task_queries, task_submission
 from shared.core.kinds.task import Outcome, Task
 from shared.core.lifecycle import ENDED, Status
 from shared.core.task_view import TaskView
@@ -165,11 +165,11 @@ async def test_work_is_spread_over_the_devices(hub: Hub) -> None:
 
 async def test_more_than_one_round_of_tasks_all_get_a_device(hub: Hub) -> None:
     planned = [
-        task_actions.plan(submission(), "ada", hub.node.clock(), hub.node.new_id)
+        task_submission.plan(submission(), "ada", hub.node.clock(), hub.node.new_id)
         for _ in range(ROUND_MAX + 50)
     ]
     await hub.node.replica.write(
-        lambda tx: [task_actions.submit(tx, one, SITE, None) for one in planned]
+        lambda tx: [task_submission.submit(tx, one, SITE, None) for one in planned]
     )
     await hub.settle()
     await hub.connect("robot-1")
@@ -379,8 +379,8 @@ async def test_more_than_one_transaction_of_tasks_are_settled_once_each(
         def deal(tx: Transaction) -> list[str]:
             ids = []
             for _ in range(count):
-                planned = task_actions.plan(given, "ada", tx.now_ms, node.new_id)
-                ids.append(task_actions.submit(tx, planned, SITE)[0])
+                planned = task_submission.plan(given, "ada", tx.now_ms, node.new_id)
+                ids.append(task_submission.submit(tx, planned, SITE)[0])
                 seat_at(tx, ids[-1], "robot-1")
             return ids
 

@@ -12,13 +12,12 @@ from shared.core.kinds.task import (
     Allocation,
     Attempt,
     Outcome,
-    Priority,
     Progress,
     Seat,
-    Spec,
     Task,
     read,
 )
+from shared.core.kinds.task_spec import Priority, Spec
 from shared.core.lifecycle import Status
 from shared.core.record import Record
 from tests.shared.making import NOW_MS, event, fold_all

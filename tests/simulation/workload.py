@@ -9,16 +9,8 @@ import msgspec
 from shared.core.ids import uuid7
 from shared.core.kinds import equipment, task
 from shared.core.kinds.equipment import Attribute, Created, Named, Report, Retired, State
-from shared.core.kinds.task import (
-    Allocation,
-    Attempt,
-    Edge,
-    Outcome,
-    Priority,
-    Progress,
-    Seat,
-    Spec,
-)
+from shared.core.kinds.task import Allocation, Attempt, Outcome, Progress, Seat
+from shared.core.kinds.task_spec import Edge, Priority, Spec
 from shared.core.lifecycle import ACTING, Signal, Status, move
 from shared.errors import IllegalMove
 from shared.store.journal import Verdict

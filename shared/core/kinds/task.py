@@ -1,8 +1,10 @@
-"""Tasks: what is to be done, who may write how it goes, and how it went.
+"""Tasks: who may write how it goes, and how it went. ``task_spec.py`` has what is asked for.
 
 Registers: ``spec`` (the submission), ``seat`` (which device holds it, under which allocation),
-``status`` (written by whoever sits) and one for each request that others make of the sitter:
-``request.cancel``, ``request.priority``.
+``status`` (written by whoever sits), ``progress`` (what a run says of itself on its way) and
+``permit`` (the hub's leave to start one claim). Then one for each request that others make of the
+sitter: ``request.cancel``, ``request.priority``, ``request.recall``; and ``request.start``, with
+which the device asks for a permit.
 
 One author at a time: the hub, or the submitting agent while it alone knows the task, until the
 seat names a device; then that device. What others write into ``status`` is refused; what a device
@@ -10,14 +12,16 @@ writes under an allocation that is no longer the newest is kept as evidence and 
 """
 
 import enum
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from shared.core import record as records
 from shared.core.clock import Stamp, at_ms
 from shared.core.event import device_of
-from shared.core.ids import Name, Uuid7
+from shared.core.ids import Name
+from shared.core.kinds.task_spec import Priority, Spec
 from shared.core.lifecycle import Status
 from shared.core.record import Record
 
@@ -25,49 +29,13 @@ SPEC = "spec"
 SEAT = "seat"
 STATUS = "status"
 CANCEL = "request.cancel"
+PROGRESS = "progress"
+PERMIT = "permit"
 PRIORITY = "request.priority"
+RECALL = "request.recall"
+START = "request.start"
 
-SECONDS_MAX = 366 * 24 * 3600
-AFTER_MAX = 100
-ATTEMPTS_MAX = 100
-
-
-class Priority(enum.IntEnum):
-    """Urgency; the lower number goes first. Stored and sent: never renumbered."""
-
-    CRITICAL = 0
-    HIGH = 1
-    NORMAL = 2
-    LOW = 3
-
-    @property
-    def word(self) -> str:
-        """Name in the API."""
-        return self.name.lower()
-
-
-PRIORITY_WORDS = {p.word: p for p in Priority}
-
-
-class On(enum.StrEnum):
-    """When an edge opens: the predecessor succeeded, or ended in any way."""
-
-    SUCCESS = "success"
-    END = "end"
-
-
-class OnFailure(enum.StrEnum):
-    """What becomes of a task whose ``success`` edge can no longer open."""
-
-    CANCEL = "cancel"
-    BLOCK = "block"
-
-
-class OnOrphan(enum.StrEnum):
-    """What a restarted agent does with a run that it was in the middle of."""
-
-    REQUEUE = "requeue"  # declares a second run harmless
-    ASK = "ask"  # the outcome is unknown: a person decides
+B = TypeVar("B")
 
 
 class Outcome(enum.StrEnum):
@@ -81,41 +49,8 @@ class Outcome(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=SECONDS_MAX)]
 # What a column and JSON hold: a device's larger number would fail everybody's writes at the flush.
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
-
-
-class Edge(msgspec.Struct, frozen=True):
-    """An order constraint: not before ``task`` has got that far."""
-
-    task: Uuid7
-    on: On = On.SUCCESS
-    on_failure: OnFailure = OnFailure.CANCEL
-
-
-class Retry(msgspec.Struct, frozen=True):
-    """Exponential backoff with full jitter, seconds."""
-
-    base_s: Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)] = 1
-    max_s: Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)] = 300
-
-
-class Spec(msgspec.Struct, frozen=True):
-    """Body of ``task.submitted``: what is asked for; it never changes."""
-
-    type: Name
-    payload: dict[str, Any]
-    priority: Priority
-    requester: str
-    device: Name | None = None
-    requires: tuple[Name, ...] = ()
-    after: tuple[Edge, ...] = ()
-    not_before_ms: int | None = None
-    start_to_close_s: Seconds | None = None
-    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=ATTEMPTS_MAX)] = 3
-    retry: Retry = Retry()
-    on_orphan: OnOrphan = OnOrphan.ASK
 
 
 class Allocation(msgspec.Struct, frozen=True):
@@ -174,6 +109,7 @@ class Progress(msgspec.Struct, frozen=True):
         attempt: The attempt that it is about, or None.
         reason: For people: why.
         not_before_ms: Waiting for a retry until then, Unix ms.
+        returned: The device gives the task back: it will not start it under this allocation.
     """
 
     status: Status
@@ -181,6 +117,50 @@ class Progress(msgspec.Struct, frozen=True):
     attempt: Attempt | None = None
     reason: str | None = None
     not_before_ms: int | None = None
+    returned: bool = False
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """One attempt under one allocation: what an outcome, a permit or a report is about."""
+
+    epoch: str | None
+    n: Number
+    attempt: Number
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """Body of ``task.progress``: what a run says of itself. Written seldom, see the agent.
+
+    Attributes:
+        claim: The run.
+        progress: For people, the handler's own keys.
+        saved: The last step that lasts, from which ``resume`` goes on; None: none yet.
+    """
+
+    claim: Claim
+    progress: dict[str, Any] | None = None
+    saved: dict[str, Any] | None = None
+
+
+class StartRequest(msgspec.Struct, frozen=True):
+    """Body of ``task.start_requested``: the device would start this claim now."""
+
+    claim: Claim
+
+
+class Permit(msgspec.Struct, frozen=True):
+    """Body of ``task.permitted``: this claim may start, and has these locks, all of them."""
+
+    claim: Claim
+    locks: tuple[str, ...] = ()
+
+
+class RecallRequest(msgspec.Struct, frozen=True):
+    """Body of ``task.recall_requested``: give this allocation back unless it has started."""
+
+    epoch: str | None
+    n: Number
+    reason: str | None = None
 
 
 class CancelRequest(msgspec.Struct, frozen=True):
@@ -202,6 +182,10 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "task.status": Progress,
     "task.cancel_requested": CancelRequest,
     "task.priority_requested": PriorityRequest,
+    "task.progress": Reported,
+    "task.start_requested": StartRequest,
+    "task.permitted": Permit,
+    "task.recall_requested": RecallRequest,
 }
 REGISTER_OF = {
     "task.submitted": SPEC,
@@ -209,6 +193,10 @@ REGISTER_OF = {
     "task.status": STATUS,
     "task.cancel_requested": CANCEL,
     "task.priority_requested": PRIORITY,
+    "task.progress": PROGRESS,
+    "task.start_requested": START,
+    "task.permitted": PERMIT,
+    "task.recall_requested": RECALL,
 }
 
 _spec = msgspec.msgpack.Decoder(Spec).decode
@@ -216,6 +204,10 @@ _seat = msgspec.msgpack.Decoder(Seat).decode
 _progress = msgspec.msgpack.Decoder(Progress).decode
 _cancel = msgspec.msgpack.Decoder(CancelRequest).decode
 _priority = msgspec.msgpack.Decoder(PriorityRequest).decode
+_reported = msgspec.msgpack.Decoder(Reported).decode
+_start = msgspec.msgpack.Decoder(StartRequest).decode
+_permit = msgspec.msgpack.Decoder(Permit).decode
+_recall = msgspec.msgpack.Decoder(RecallRequest).decode
 
 
 # ------------------------------------------------------------------ what a record says
@@ -235,6 +227,10 @@ class Task(msgspec.Struct, frozen=True):
         progress: The newest move under the current allocation, or None.
         priority: As asked for, or as changed since.
         cancel_asked: Whether somebody asked to cancel it.
+        recall: The request to give the current allocation back, or None.
+        start_asked: The claim that its device would start, and waits for leave to; None: none.
+        permit: The hub's newest leave to start a claim, or None.
+        reported: What the newest run said of itself, or None.
         created_ms: When it was submitted, Unix ms.
         updated_ms: When it last changed, Unix ms.
     """
@@ -251,6 +247,10 @@ class Task(msgspec.Struct, frozen=True):
     cancel_asked: bool
     created_ms: int
     updated_ms: int
+    recall: RecallRequest | None = None
+    start_asked: Claim | None = None
+    permit: Permit | None = None
+    reported: Reported | None = None
 
     @property
     def attempt(self) -> Attempt | None:
@@ -262,6 +262,17 @@ class Task(msgspec.Struct, frozen=True):
         """Number of the newest attempt under the current allocation; 0 before the first."""
         return self.attempt.number if self.attempt else 0
 
+    @property
+    def next_claim(self) -> Claim | None:
+        """The claim of the next attempt under the current allocation; None while nobody has it."""
+        given = self.allocation
+        return Claim(given.epoch, given.n, self.attempts_made + 1) if given else None
+
+    @property
+    def is_permitted(self) -> bool:
+        """Whether the next claim has the hub's leave to start."""
+        return self.permit is not None and self.permit.claim == self.next_claim
+
 
 def read(record: Record) -> Task | None:
     """Decode a task's record; None while its submission is not known here."""
@@ -272,7 +283,8 @@ def read(record: Record) -> Task | None:
     seat_event = records.latest(record.register(SEAT))
     seat = _seat(seat_event.body_bytes) if seat_event else Seat(None, ())
     progress = _current(record, seat.allocation)
-    asked = records.latest(record.register(PRIORITY))
+    asked = _body(record, PRIORITY, _priority)
+    asked_start = _body(record, START, _start)
     newest = max(
         (e.header.at for r in record.registers.values() for e in r.siblings),
         default=submitted.header.at,
@@ -286,13 +298,40 @@ def read(record: Record) -> Task | None:
         holders=seat.holders,
         status=progress.status if progress else Status.WAITING,
         progress=progress,
-        priority=_priority(asked.body_bytes).priority if asked else spec.priority,
+        priority=asked.priority if asked else spec.priority,
         cancel_asked=any(
             not _cancel(e.body_bytes).withdrawn for e in record.register(CANCEL).siblings
         ),
         created_ms=at_ms(Stamp(submitted.header.at)),
         updated_ms=at_ms(Stamp(newest)),
+        recall=_recall_of(record, seat.allocation),
+        start_asked=asked_start.claim if asked_start else None,
+        permit=_body(record, PERMIT, _permit),
+        reported=_reported_of(record, seat.allocation),
     )
+
+
+def _body(record: Record, register: str, decode: Callable[[bytes], B]) -> B | None:
+    """Return the newest body of a register; None of an empty one."""
+    held = record.registers.get(register)
+    last = records.latest(held) if held is not None else None
+    return decode(last.body_bytes) if last is not None else None
+
+
+def _recall_of(record: Record, allocation: Allocation | None) -> RecallRequest | None:
+    """Return the request that names the current allocation; one of an older one was answered."""
+    asked = _body(record, RECALL, _recall)
+    if asked is None or allocation is None:
+        return None
+    return asked if (asked.epoch, asked.n) == (allocation.epoch, allocation.n) else None
+
+
+def _reported_of(record: Record, allocation: Allocation | None) -> Reported | None:
+    """Return what a run under the current allocation said of itself last."""
+    said = _body(record, PROGRESS, _reported)
+    if said is None or allocation is None:
+        return None
+    return said if (said.claim.epoch, said.claim.n) == (allocation.epoch, allocation.n) else None
 
 
 def rank(allocation: Allocation | None) -> int:

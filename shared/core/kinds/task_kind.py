@@ -11,12 +11,15 @@ from shared.core.kinds.task import (
     BODIES,
     REGISTER_OF,
     SPEC,
+    Permit,
     Progress,
+    Reported,
     Seat,
-    Spec,
+    StartRequest,
     Task,
     read,
 )
+from shared.core.kinds.task_spec import Spec
 from shared.core.lifecycle import Status
 from shared.core.policy import Policy
 from shared.core.record import Record
@@ -41,13 +44,18 @@ def _judge(event: Event, body: Any, find: Callable[[], Record], is_hub: bool) ->
     if task is None:
         return "no such task: its submission did not arrive or was refused"
     device = device_of(header.origin)
-    if isinstance(body, Seat):
-        return _judge_seat(task, body, device)
-    if isinstance(body, Progress) and device not in task.holders:
-        if _takes_back(task, body, device):
+    match body:
+        case Seat():
+            return _judge_seat(task, body, device)
+        case Permit():
+            return "only the hub permits"
+        case Progress() if device not in task.holders:
+            taken_back = _takes_back(task, body, device)
+            return None if taken_back else f"{device} never had the seat of this task"
+        case Reported() | StartRequest() if device not in task.holders:
+            return f"{device} never had the seat of this task"
+        case _:
             return None
-        return f"{device} never had the seat of this task"
-    return None
 
 
 def _takes_back(task: Task, progress: Progress, device: str) -> bool:

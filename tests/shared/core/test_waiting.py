@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from shared.core import waiting
-from shared.core.kinds.task import Edge, On, OnFailure, Priority, Progress, Spec, Task
+from shared.core.kinds.task import Progress, Task
+from shared.core.kinds.task_spec import Edge, On, OnFailure, Priority, Spec
 from shared.core.lifecycle import ENDED, Status
 
 NOW = 1_795_420_800_000

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from shared.core.kinds.equipment import Created
-from shared.core.kinds.task import Allocation, Edge, Seat, Spec
+from shared.core.kinds.task import Allocation, Seat
+from shared.core.kinds.task_spec import Edge, Spec
 from shared.store import exchange, feed, up
 from shared.store.transaction import Transaction
 from shared.sync.frame import BATCH_BYTES_MAX, RegisterState

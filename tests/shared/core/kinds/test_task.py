@@ -14,14 +14,13 @@ from shared.core.kinds.task import (
     SPEC,
     STATUS,
     CancelRequest,
-    Edge,
-    Priority,
     PriorityRequest,
     Progress,
     Seat,
     read,
 )
 from shared.core.kinds.task_kind import TASK
+from shared.core.kinds.task_spec import Edge, Priority
 from shared.core.lifecycle import Status
 from shared.core.record import Record
 from shared.errors import Invalid
