@@ -4,7 +4,6 @@ Paths are looked up in a table made when the node starts, never joined: there is
 traverse. Files are sent from disk, so that the largest of them costs an agent no memory.
 """
 
-import mimetypes
 from importlib import resources
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from aiohttp import web
 from shared.api.route import Call, Route
 
 HIDDEN = (".", "__")  # of any part of a path: caches, version control
-TYPES = {  # mimetypes asks the machine's files, which differ
+PLAIN = "text/plain"  # licences, notices
+TYPES = {  # mimetypes asks the machine's files, which differ and take an agent 0.3 MiB
     ".css": "text/css",
     ".html": "text/html",
     ".js": "text/javascript",
@@ -64,9 +64,8 @@ def routes(served: dict[str, Path]) -> tuple[Route, ...]:
 
 
 def _response(path: Path) -> web.FileResponse:
-    kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
-    text = kind is not None and kind.startswith("text/")
-    content_type = f"{kind}; charset=utf-8" if text else kind or "application/octet-stream"
+    kind = TYPES.get(path.suffix, PLAIN)
+    content_type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
     # no-cache: ask each time, an unchanged file answers 304; a new version shows at once.
     return web.FileResponse(
         path, headers={"Content-Type": content_type, "Cache-Control": "no-cache"}
