@@ -80,6 +80,24 @@ class Handlers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: Command = Command()
 
 
+class CheckSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One ``[[checks]]`` table: whom a check of a task means.
+
+    Attributes:
+        name: As tasks write it.
+        url: Where to ask; see ``agent/checks.py`` for question and answer.
+        token: Sent as bearer token.
+        timeout_s: How long an answer may take.
+        again_s: Pause before asking again, unless the answer says another.
+    """
+
+    name: Name
+    url: Annotated[str, msgspec.Meta(max_length=2000)]
+    token: Token | None = None
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5
+    again_s: Annotated[float, msgspec.Meta(gt=0, le=DAY_S)] = 10
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of ``agent.toml``."""
 
@@ -91,6 +109,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dispatcher: Dispatcher = Dispatcher()
     handlers: Handlers = Handlers()
     drivers: tuple[DriverSettings, ...] = ()
+    checks: tuple[CheckSettings, ...] = ()
 
 
 def load(path: Path | None, *, host: str | None = None) -> Settings:
@@ -105,7 +124,12 @@ def load(path: Path | None, *, host: str | None = None) -> Settings:
     """
     settings = files.read(path, Settings)
     file = str(path) if path else "defaults"
-    wrong = [*_wrong_api(settings.api), *_wrong_hub(settings.hub), *_wrong_drivers(settings)]
+    wrong = [
+        *_wrong_api(settings.api),
+        *_wrong_hub(settings.hub),
+        *_wrong_drivers(settings),
+        *_wrong_checks(settings.checks),
+    ]
     if wrong:
         raise SettingsError("; ".join(f"{file}: {text}" for text in wrong))
     if settings.device.id:
@@ -144,13 +168,30 @@ def _wrong_hub(hub: Hub | None) -> list[str]:
     return [f"$.hub.url: {hub.url!r} is not a hub; write it as http://127.0.0.1:8470"]
 
 
+def _wrong_checks(checks: tuple[CheckSettings, ...]) -> list[str]:
+    wrong: list[str] = []
+    taken: set[str] = set()
+    for number, check in enumerate(checks):
+        place = f"$.checks[{number}]"
+        if not _is_http_url(check.url):
+            wrong.append(f"{place}.url: {check.url!r} is no address; write it as http://…")
+        if check.name in taken:
+            wrong.append(f"{place}.name: another check is called {check.name}; choose another name")
+        taken.add(check.name)
+    return wrong
+
+
 def _is_hub_url(url: str) -> bool:
+    return _is_http_url(url) and not (urlsplit(url).query or urlsplit(url).fragment)
+
+
+def _is_http_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return has_host and parts.scheme in ("http", "https") and not (parts.query or parts.fragment)
+    return has_host and parts.scheme in ("http", "https")
 
 
 def _wrong_drivers(settings: Settings) -> list[str]:
