@@ -2,7 +2,7 @@
 
 import { RepeatKey } from "./api.js";
 import { element } from "./dom.js";
-import { dialogHead, field, siteField } from "./forms.js";
+import { dialogHead, field, once, siteField } from "./forms.js";
 
 const PRIORITIES = ["normal", "critical", "high", "low"];
 
@@ -45,7 +45,7 @@ class TaskForm extends HTMLElement {
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.submit(form);
+      once(form.querySelector("button.primary"), () => this.submit(form));
     });
     this.dialog.replaceChildren(dialogHead("task-form-title", "New task"), form);
     this.dialog.showModal();
@@ -132,20 +132,18 @@ class TaskForm extends HTMLElement {
     const given = Object.fromEntries(
       [...new FormData(form)].map(([key, value]) => [key, value.trim()]),
     );
-    const button = form.querySelector("button.primary");
     this.problem.clear();
-    button.disabled = true;
     try {
       const body = taskBody(given);
       const { body: task } = await this.board.api.send("POST", "/api/tasks", body, {
         key: this.key.of(body),
       });
       if (task?.id) this.board.store.put("tasks", task);
+      this.board.announcer.say("Task submitted.");
       this.dialog.close();
     } catch (problem) {
       this.problem.show(problem);
     }
-    button.disabled = false;
   }
 }
 

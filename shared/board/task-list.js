@@ -1,6 +1,7 @@
 // Tasks, newest or most urgent first, and what can be done about them.
 
 import { KeyedList, element, rebuild } from "./dom.js";
+import { once } from "./forms.js";
 import { waitingText } from "./notices.js";
 import { statusMark, statusWord } from "./states.js";
 import { ENDED } from "./store.js";
@@ -51,7 +52,7 @@ class TaskList extends HTMLElement {
     );
     board.store.watch("tasks", () => this.show());
     board.store.watch("summary", () => this.showCounts());
-    board.store.watch("connection", () => this.showEmpty());
+    for (const topic of ["connection", "node"]) board.store.watch(topic, () => this.showEmpty());
   }
 
   head() {
@@ -141,10 +142,14 @@ class TaskList extends HTMLElement {
   }
 
   showEmpty() {
-    const { loaded, connection, records } = this.board.store;
+    const { loaded, connection, records, node } = this.board.store;
     this.empty.hidden = this.rows.rows.size > 0;
     if (!loaded.has("tasks")) this.empty.textContent = waitingText(connection.phase);
     else if (records.tasks.size > 0) this.empty.textContent = "No such task.";
+    else if (node?.role === "agent")
+      this.empty.textContent =
+        "No tasks here. An agent lists those it was given and those submitted at it; " +
+        "the hub lists all. Submit one with “New task”.";
     else this.empty.textContent = "No tasks yet. Submit the first with “New task”.";
   }
 
@@ -228,19 +233,16 @@ export function taskButtons(board, task, problems) {
       "aria-label": `${text} ${taskTitle(task)}`,
       text,
     });
-    node.addEventListener("click", async () => {
-      node.disabled = true;
+    const act = async () => {
       try {
-        const { body } = await board.api.send(
-          "POST",
-          `/api/tasks/${encodeURIComponent(task.id)}/${verb}`,
-        );
+        const path = `/api/tasks/${encodeURIComponent(task.id)}/${verb}`;
+        const { body } = await board.api.send("POST", path);
         if (body?.id) board.store.put("tasks", body);
       } catch (problem) {
         problems.show(problem);
       }
-      node.disabled = false;
-    });
+    };
+    node.addEventListener("click", () => once(node, act));
     return node;
   };
   return element(
