@@ -8,6 +8,7 @@ const SHELL = [
   "/",
   "/board/api.js",
   "/board/app.js",
+  "/board/conflict-card.js",
   "/board/conflict-list.js",
   "/board/device-list.js",
   "/board/dialogs.css",
