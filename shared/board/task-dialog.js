@@ -1,6 +1,6 @@
 // One task: what it is, why it waits, every attempt, its history.
 
-import { element } from "./dom.js";
+import { element, rebuild } from "./dom.js";
 import { dialogHead } from "./forms.js";
 import { outcomeMark, statusMark } from "./states.js";
 import { taskButtons, taskTitle } from "./task-list.js";
@@ -20,6 +20,10 @@ class TaskDialog extends HTMLElement {
       this.taskId = null;
     });
     board.store.watch("tasks", () => this.follow());
+    // What could not be read while the node was silent.
+    board.store.watch("connection", () => {
+      if (this.taskId && board.store.connection.phase === "live") this.load();
+    });
   }
 
   open(id) {
@@ -67,15 +71,16 @@ class TaskDialog extends HTMLElement {
     });
     const buttons = taskButtons(this.board, task, this.problem);
     buttons.append(after);
-    const attempts = [...(task.attempts ?? [])].reverse();
+    const attempts = (task.attempts ?? []).map(attemptView).reverse();
     const history = [...(task.history ?? [])].reverse();
-    this.body.replaceChildren(
+    rebuild(
+      this.body,
       element("p", { class: "current-line" }, statusMark(task.status), buttons),
-      ...(task.waits_for ?? []).map((reason) =>
+      (task.waits_for ?? []).map((reason) =>
         element("p", { class: "task-why", text: `Waits: ${reason.message ?? reason.reason}` }),
       ),
       facts(task),
-      section("Attempts", attempts.map(attemptView), "Not started yet."),
+      section("Attempts", attempts, "Not started yet."),
       section("History", history.map(historyRow), "Nothing recorded yet."),
     );
   }
@@ -122,7 +127,8 @@ function facts(task) {
   );
 }
 
-function attemptView(attempt) {
+/** The claim counts anew after each allocation, so a retried task would have two first attempts. */
+function attemptView(attempt, index) {
   const tookS = attempt.ended_at
     ? (Date.parse(attempt.ended_at) - Date.parse(attempt.started_at)) / 1000
     : null;
@@ -136,7 +142,7 @@ function attemptView(attempt) {
       element(
         "span",
         { class: "muted" },
-        `attempt ${attempt.claim?.attempt ?? "?"} on ${attempt.device} · started `,
+        `attempt ${index + 1} on ${attempt.device} · started `,
         timeSince(attempt.started_at),
         tookS !== null && ` · took ${duration(tookS)}`,
       ),
@@ -167,8 +173,7 @@ function outputView(output) {
 function historyRow(entry) {
   const by = [
     entry.actor,
-    entry.device && `on ${entry.device}`,
-    entry.attempt && `attempt ${entry.attempt}`,
+    entry.device && entry.device !== entry.actor && `on ${entry.device}`,
   ].filter(Boolean);
   return element(
     "li",
