@@ -35,11 +35,13 @@ class UplinkSwitch extends HTMLElement {
     rebuild(
       this.facts,
       uplinkMark(uplink),
-      element(
-        "span",
-        { class: "muted" },
-        uplink.hub && [backlogText(uplink.backlog ?? 0), " · synced ", timeSince(uplink.last_sync_at)],
-      ),
+      uplink.hub &&
+        element(
+          "span",
+          { class: "uplink-sync muted" },
+          element("span", { text: backlogText(uplink.backlog ?? 0) }),
+          element("span", {}, "synced ", timeSince(uplink.last_sync_at)),
+        ),
       !uplink.connected &&
         uplink.enabled &&
         uplink.last_error &&
