@@ -3,7 +3,8 @@
 import { element, rebuild } from "./dom.js";
 import { dialogHead } from "./forms.js";
 import { outcomeMark, statusMark } from "./states.js";
-import { taskButtons, taskTitle } from "./task-list.js";
+import { taskButtons } from "./task-buttons.js";
+import { taskTitle, waitText } from "./task-words.js";
 import { absolute, duration, timeSince } from "./time.js";
 
 class TaskDialog extends HTMLElement {
@@ -71,15 +72,16 @@ class TaskDialog extends HTMLElement {
     });
     const buttons = taskButtons(this.board, task, this.problem);
     buttons.append(after);
+    const known = this.board.store.records.tasks;
     const attempts = (task.attempts ?? []).map(attemptView).reverse();
     const history = [...(task.history ?? [])].reverse();
     rebuild(
       this.body,
       element("p", { class: "current-line" }, statusMark(task.status), buttons),
       (task.waits_for ?? []).map((reason) =>
-        element("p", { class: "task-why", text: `Waits: ${reason.message ?? reason.reason}` }),
+        element("p", { class: "task-why", text: waitText(reason, known) }),
       ),
-      facts(task),
+      facts(this.board, task),
       section("Attempts", attempts, "Not started yet."),
       section("History", history.map(historyRow), "Nothing recorded yet."),
     );
@@ -97,15 +99,14 @@ function section(title, rows, empty) {
   );
 }
 
-function facts(task) {
+function facts(board, task) {
   const rows = {
     Type: task.type,
     Payload: element("code", { text: JSON.stringify(task.payload) }),
     Priority: task.priority,
     Device: task.device ?? "not allocated yet",
     Needs: task.requires?.join(", "),
-    After:
-      task.after?.length > 0 && task.after.map((edge) => `${edge.task} (${edge.on})`).join(", "),
+    After: task.after?.length > 0 && task.after.map((edge) => edgeView(board, edge)),
     "Not before": task.not_before && absolute(task.not_before),
     "Time limit": task.start_to_close_s && duration(task.start_to_close_s),
     "Attempts at most": task.max_attempts,
@@ -125,6 +126,18 @@ function facts(task) {
       element("dd", {}, typeof value === "number" ? String(value) : value),
     ]),
   );
+}
+
+/** Another task that must end first; it opens in this dialog. */
+function edgeView(board, edge) {
+  const other = board.store.records.tasks.get(edge.task);
+  const open = element("button", {
+    type: "button",
+    class: "link small",
+    text: other ? taskTitle(other) : edge.task,
+  });
+  open.addEventListener("click", () => board.openTask(edge.task));
+  return element("div", {}, open, edge.on === "end" && " however it ends");
 }
 
 /** The claim counts anew after each allocation, so a retried task would have two first attempts. */

@@ -1,11 +1,11 @@
 // Tasks, newest or most urgent first, and what can be done about them.
 
 import { KeyedList, element, rebuild } from "./dom.js";
-import { once } from "./forms.js";
 import { waitingText } from "./notices.js";
-import { statusMark, statusWord } from "./states.js";
-import { ENDED } from "./store.js";
-import { timeSince } from "./time.js";
+import { statusWord } from "./states.js";
+import { taskButtons } from "./task-buttons.js";
+import { taskLines } from "./task-row.js";
+import { taskTitle } from "./task-words.js";
 
 const FILTERS = {
   all: { word: "All", statuses: null },
@@ -17,8 +17,6 @@ const FILTERS = {
 };
 const PRIORITIES = ["critical", "high", "normal", "low"];
 const PAGE = 100;
-// Already asked for; or it acted, and cancelling would say nothing about how that ended.
-const NOT_CANCELLABLE = new Set(["cancelling", "unknown"]);
 // Said aloud: what a person may have to act upon.
 const SPOKEN = new Set(["dead", "unknown", "expired"]);
 
@@ -164,93 +162,11 @@ class TaskList extends HTMLElement {
     const open = element(
       "button",
       { type: "button", class: "task-open", "aria-haspopup": "dialog", data: { action: "open" } },
-      taskLines(task),
+      taskLines(task, this.board.store.records.tasks),
     );
     open.addEventListener("click", () => this.board.openTask(task.id));
     rebuild(row, open, taskButtons(this.board, task, this.board.notices));
   }
-}
-
-function taskLines(task) {
-  const last = task.attempts?.at(-1);
-  const facts = [
-    task.type,
-    task.priority !== "normal" && `${task.priority} priority`,
-    task.device ?? "no device yet",
-    (task.attempts?.length ?? 0) > 0 && last.claim?.attempt > 1 && `attempt ${last.claim.attempt}`,
-  ];
-  return [
-    element(
-      "span",
-      { class: "task-head" },
-      statusMark(task.status),
-      element("span", { class: "task-title", text: taskTitle(task) }),
-    ),
-    element(
-      "span",
-      { class: "muted" },
-      `${facts.filter(Boolean).join(" · ")} · `,
-      timeSince(task.created_at),
-    ),
-    (task.waits_for ?? []).map((reason) =>
-      element("span", { class: "task-why", text: `Waits: ${reason.message ?? reason.reason}` }),
-    ),
-    last?.error &&
-      task.status !== "succeeded" &&
-      element("span", { class: "task-error", text: last.error.message }),
-    lastWords(last?.output) &&
-      element("span", { class: "task-output code", text: lastWords(last.output) }),
-  ];
-}
-
-/** The last line a run printed. */
-function lastWords(output) {
-  const text = [output?.stderr, output?.stdout].find(
-    (part) => typeof part === "string" && part.trim() !== "",
-  );
-  return text?.trim().split("\n").at(-1).slice(0, 200);
-}
-
-/** What a task is about, in one line. */
-export function taskTitle(task) {
-  const { argv, seconds } = task.payload ?? {};
-  if (Array.isArray(argv)) return argv.map(quoted).join(" ");
-  if (task.type === "wait" && seconds !== undefined) return `wait ${seconds} s`;
-  const payload = JSON.stringify(task.payload ?? {});
-  return payload === "{}" ? task.type : `${task.type} ${payload.slice(0, 120)}`;
-}
-
-function quoted(word) {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${String(word).replaceAll("'", "'\\''")}'`;
-}
-
-/** Cancel and retry, as far as the status allows; `problems` shows what went wrong. */
-export function taskButtons(board, task, problems) {
-  const button = (verb, text) => {
-    const node = element("button", {
-      type: "button",
-      data: { action: verb },
-      "aria-label": `${text} ${taskTitle(task)}`,
-      text,
-    });
-    const act = async () => {
-      try {
-        const path = `/api/tasks/${encodeURIComponent(task.id)}/${verb}`;
-        const { body } = await board.api.send("POST", path);
-        if (body?.id) board.store.put("tasks", body);
-      } catch (problem) {
-        problems.show(problem);
-      }
-    };
-    node.addEventListener("click", () => once(node, act));
-    return node;
-  };
-  return element(
-    "span",
-    { class: "task-buttons" },
-    !ENDED.has(task.status) && !NOT_CANCELLABLE.has(task.status) && button("cancel", "Cancel"),
-    task.status === "dead" && button("retry", "Retry"),
-  );
 }
 
 function newestFirst(a, b) {

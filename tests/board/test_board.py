@@ -227,6 +227,21 @@ async def test_the_keyboard_keeps_its_place_when_what_it_pressed_goes_away(
     await expect(row.locator(".task-open")).to_be_focused()
 
 
+async def test_a_task_that_waits_for_another_names_it_and_leads_to_it(
+    api: Api, open_board: Opener
+) -> None:
+    await api.send("POST", "/api/tasks", {"command": "echo first"})
+    [first] = (await api.get("/api/tasks"))["items"]
+    await api.send("POST", "/api/tasks", {"command": "echo second", "after": [first["id"]]})
+    page = await open_board()
+    second = page.locator(".task", has_text="echo second")
+    await expect(second.locator(".task-why")).to_contain_text("“echo first”")
+    await second.locator(".task-open").click()
+    dialog = page.locator("task-dialog")
+    await dialog.locator(".facts").get_by_role("button", name="echo first").click()
+    await expect(dialog.get_by_role("heading", name="echo first")).to_be_visible()
+
+
 async def test_a_retried_task_numbers_its_attempts_on(api: Api, open_board: Opener) -> None:
     """The claim counts anew after each allocation; a person would read two first attempts."""
     page = await open_board()
