@@ -13,8 +13,20 @@ export function subjectName(board, conflict) {
   return board.store.records.equipment.get(conflict.subject)?.name ?? conflict.subject;
 }
 
-/** What is shown meanwhile, and the values to choose from. */
-export function conflictChoices(board, conflict) {
+/**
+ * What is shown meanwhile, and the values to choose from.
+ * @param {{problems?: object, settled?: () => Promise<void>}} place where what went wrong is shown,
+ *     since notices would be behind an open dialog; and what follows once it is settled
+ */
+export function conflictChoices(board, conflict, { problems = board.notices, settled } = {}) {
+  const keep = async (sibling) => {
+    try {
+      await resolve(board, conflict, sibling.value);
+      await settled?.();
+    } catch (problem) {
+      problems.show(problem);
+    }
+  };
   return [
     element(
       "p",
@@ -26,12 +38,12 @@ export function conflictChoices(board, conflict) {
     element(
       "ul",
       { class: "siblings" },
-      conflict.siblings.map((sibling) => siblingView(board, conflict, sibling)),
+      conflict.siblings.map((sibling) => siblingView(sibling, () => keep(sibling))),
     ),
   ];
 }
 
-function siblingView(board, conflict, sibling) {
+function siblingView(sibling, act) {
   const word = valueWord(sibling.value);
   const where = sibling.device ? ` on ${sibling.device}` : "";
   const keep = element("button", {
@@ -41,7 +53,7 @@ function siblingView(board, conflict, sibling) {
     data: { action: `keep-${sibling.dot.origin}-${sibling.dot.seq}` },
     text: "Keep this",
   });
-  keep.addEventListener("click", () => once(keep, () => resolve(board, conflict, sibling)));
+  keep.addEventListener("click", () => once(keep, act));
   return element(
     "li",
     { data: { state: sibling.value?.state ?? "" } },
@@ -66,21 +78,15 @@ function siblingView(board, conflict, sibling) {
   );
 }
 
-async function resolve(board, conflict, sibling) {
+async function resolve(board, conflict, chosen) {
   // Absent and null mean the same; the short form is what the contract shows.
-  const value = Object.fromEntries(
-    Object.entries(sibling.value).filter(([, part]) => part !== null),
+  const value = Object.fromEntries(Object.entries(chosen).filter(([, part]) => part !== null));
+  const path = `/api/conflicts/${encodeURIComponent(conflict.id)}/resolve`;
+  const { body } = await board.api.send("POST", path, { value, seen: conflict.etag });
+  if (body?.status === "resolved") board.store.remove("conflicts", conflict.id);
+  board.announcer.say(
+    `Conflict about ${subjectName(board, conflict)} settled: ${valueWord(chosen)}.`,
   );
-  try {
-    const path = `/api/conflicts/${encodeURIComponent(conflict.id)}/resolve`;
-    const { body } = await board.api.send("POST", path, { value, seen: conflict.etag });
-    if (body?.status === "resolved") board.store.remove("conflicts", conflict.id);
-    board.announcer.say(
-      `Conflict about ${subjectName(board, conflict)} settled: ${valueWord(sibling.value)}.`,
-    );
-  } catch (problem) {
-    board.notices.show(problem);
-  }
 }
 
 function valueWord(value) {

@@ -95,11 +95,26 @@ class EquipmentDialog extends HTMLElement {
     if (open.length === 0 && this.conflicts.contains(document.activeElement))
       this.dialog.querySelector(".close").focus();
     this.conflicts.hidden = open.length === 0;
+    const problems = element("problem-text");
     rebuild(
       this.conflicts,
       element("h3", { text: "Said without knowing of each other" }),
-      open.map((conflict) => conflictChoices(this.board, conflict)),
+      open.map((conflict) =>
+        conflictChoices(this.board, conflict, { problems, settled: () => this.rereadRecord() }),
+      ),
+      problems,
     );
+  }
+
+  /** After an act of the person at this dialog: what came of it is not news to them. */
+  async rereadRecord() {
+    const id = this.equipmentId;
+    if (id === null) return;
+    const { body } = await this.board.api.get(`/api/equipment/${encodeURIComponent(id)}`);
+    if (this.equipmentId !== id) return;
+    this.openedEtag = body.etag;
+    this.changed.hidden = true;
+    this.board.store.put("equipment", body);
   }
 
   form() {
