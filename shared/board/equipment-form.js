@@ -72,9 +72,17 @@ class EquipmentForm extends HTMLElement {
       this.board.announcer.say(`Added: ${given.name || given.id}.`);
       this.dialog.close();
     } catch (problem) {
-      this.problem.show(problem);
+      this.problem.show(problem.status === 409 ? taken(given.id) : problem);
     }
   }
+}
+
+/** The node's own words are for programs: they name the verb to use instead. */
+function taken(id) {
+  return {
+    title: `There is a ${id} already`,
+    detail: "Choose another id, or open its tile to report its state.",
+  };
 }
 
 customElements.define("equipment-form", EquipmentForm);

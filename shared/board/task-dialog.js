@@ -4,7 +4,7 @@ import { element, rebuild } from "./dom.js";
 import { dialogHead } from "./forms.js";
 import { outcomeMark, statusMark } from "./states.js";
 import { taskButtons } from "./task-buttons.js";
-import { taskTitle, waitText } from "./task-words.js";
+import { taskTitle, waitLines } from "./task-words.js";
 import { absolute, duration, timeSince } from "./time.js";
 
 class TaskDialog extends HTMLElement {
@@ -78,9 +78,7 @@ class TaskDialog extends HTMLElement {
     rebuild(
       this.body,
       element("p", { class: "current-line" }, statusMark(task.status), buttons),
-      (task.waits_for ?? []).map((reason) =>
-        element("p", { class: "task-why", text: waitText(reason, known) }),
-      ),
+      waitLines(task, known).map((text) => element("p", { class: "task-why", text })),
       facts(this.board, task),
       section("Attempts", attempts, "Not started yet."),
       section("History", history.map(historyRow), "Nothing recorded yet."),

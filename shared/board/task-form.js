@@ -4,6 +4,7 @@ import { RepeatKey } from "./api.js";
 import { element } from "./dom.js";
 import { dialogHead, field, once, siteField } from "./forms.js";
 
+const IDS = "\\s*[0-9a-f\\-]{36}(?:[\\s,]+[0-9a-f\\-]{36})*\\s*";
 const PRIORITIES = ["normal", "critical", "high", "low"];
 
 class TaskForm extends HTMLElement {
@@ -37,7 +38,13 @@ class TaskForm extends HTMLElement {
       ),
       field(
         "After",
-        element("input", { name: "after", autocomplete: "off", value: given.after ?? "" }),
+        element("input", {
+          name: "after",
+          autocomplete: "off",
+          value: given.after ?? "",
+          pattern: IDS,
+          title: "Ids as they stand below the tasks' titles, with spaces between",
+        }),
         "ids of tasks that must succeed first",
       ),
       this.problem,
@@ -119,6 +126,8 @@ class TaskForm extends HTMLElement {
         list: "device-ids",
         autocomplete: "off",
         autocapitalize: "none",
+        pattern: "\\s*[a-z0-9][a-z0-9._\\-]{0,62}\\s*",
+        title: "The id of a device, such as robot-1",
       }),
       element(
         "datalist",

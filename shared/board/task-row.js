@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { statusMark } from "./states.js";
-import { lastWords, taskTitle, waitText } from "./task-words.js";
+import { lastWords, taskTitle, waitLines } from "./task-words.js";
 import { timeSince } from "./time.js";
 
 /** @param {Map<string, object>} known tasks by id, to name those that are waited for */
@@ -27,9 +27,7 @@ export function taskLines(task, known) {
       `${facts.filter(Boolean).join(" · ")} · `,
       timeSince(task.created_at),
     ),
-    (task.waits_for ?? []).map((reason) =>
-      element("span", { class: "task-why", text: waitText(reason, known) }),
-    ),
+    waitLines(task, known).map((text) => element("span", { class: "task-why", text })),
     last?.error &&
       task.status !== "succeeded" &&
       element("span", { class: "task-error", text: last.error.message }),

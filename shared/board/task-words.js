@@ -14,15 +14,20 @@ function quoted(word) {
 }
 
 /**
- * Why a task waits.
- * @param {{reason: string, ref: string|null, message: string|null}} reason
+ * Why a task does not go on, a line each.
  * @param {Map<string, object>} known tasks by id: one that is waited for is called by its title,
  *     since nobody knows it by its id
  */
-export function waitText(reason, known) {
+export function waitLines(task, known) {
+  if (task.status === "cancelling")
+    return [`Asked to stop: ${task.device ?? "its device"} has not answered yet`];
+  return (task.waits_for ?? []).map((reason) => `Waits: ${reasonText(reason, known)}`);
+}
+
+function reasonText(reason, known) {
   const message = reason.message ?? reason.reason;
   const other = known.get(reason.ref);
-  return `Waits: ${other ? message.replaceAll(reason.ref, `“${taskTitle(other)}”`) : message}`;
+  return other ? message.replaceAll(reason.ref, `“${taskTitle(other)}”`) : message;
 }
 
 /** The last line a run printed. */

@@ -207,6 +207,8 @@ async def test_a_conflict_is_settled_in_the_dialog_of_its_equipment(
     await dialog.get_by_role("button", name=re.compile("Keep this: Running")).click()
     await expect(dialog.locator(".siblings")).to_be_hidden()
     await expect(dialog.locator(".current")).to_contain_text("cleared")
+    await expect(dialog.locator(".changed")).to_be_hidden()
+    await expect(dialog.locator(".history-list > li")).to_have_count(3)
     assert (await api.get("/api/conflicts"))["items"] == []
 
 
@@ -245,7 +247,11 @@ async def test_a_task_that_waits_for_another_names_it_and_leads_to_it(
 async def test_a_retried_task_numbers_its_attempts_on(api: Api, open_board: Opener) -> None:
     """The claim counts anew after each allocation; a person would read two first attempts."""
     page = await open_board()
-    attempt = {"id": "a", "device": "robot-1", "started_at": "2026-01-01T00:00:00.000Z"}
+    attempt: dict[str, Any] = {
+        "id": "a",
+        "device": "robot-1",
+        "started_at": "2026-01-01T00:00:00.000Z",
+    }
     attempt |= {"ended_at": "2026-01-01T00:00:01.000Z", "outcome": "failed", "error": None}
     attempts = [attempt | {"claim": {"n": n, "attempt": 1}, "output": None} for n in (1, 2)]
     await api.send("POST", "/api/tasks", {"command": "false"})
@@ -325,6 +331,35 @@ async def test_a_refused_task_says_why_and_keeps_what_was_typed(open_board: Open
     await page.get_by_role("button", name="Submit").click()
     await expect(page.locator("task-form problem-text")).not_to_be_empty()
     await expect(command).to_have_value("echo 'unbalanced")
+
+
+async def test_an_id_that_is_taken_is_refused_in_words_for_people(
+    api: Api, open_board: Opener
+) -> None:
+    await api.add("press-1", "green")
+    page = await open_board()
+    await page.get_by_role("button", name="Add equipment").click()
+    await page.keyboard.type("press-1")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("equipment-form problem-text")).to_contain_text("Choose another id")
+    await page.locator("equipment-form input[name=id]").fill("press-2")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(tile("press-2", "none"))).to_be_visible()
+
+
+async def test_a_task_that_shall_stop_at_a_device_that_is_away_says_so(
+    api: Api, open_board: Opener
+) -> None:
+    """Asked of the page: the hub shows `cancelling` without a reason in `waits_for`."""
+    page = await open_board()
+    await api.send("POST", "/api/tasks", {"command": "echo on", "device": "robot-9"})
+    [task] = (await api.get("/api/tasks"))["items"]
+    shown = task | {"status": "cancelling", "waits_for": []}
+    await page.route(f"**/api/tasks/{task['id']}", lambda route: route.fulfill(json=shown))
+    await page.locator(".task-open").click()
+    await expect(page.locator("task-dialog .task-why")).to_contain_text(
+        "Asked to stop: robot-9 has not answered yet"
+    )
 
 
 async def test_a_phone_has_no_horizontal_scroll(api: Api, open_board: Opener) -> None:
