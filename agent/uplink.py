@@ -101,7 +101,8 @@ class Uplink:
         """Return how the uplink is at present."""
         return UplinkStatus(
             enabled=self._switch.enabled,
-            connected=self._progress.is_connected,
+            # Cut on purpose it carries nothing more, though the socket may take a moment to close.
+            connected=self._switch.enabled and self._progress.is_connected,
             hub=self._url,
             backlog=self.backlog,
             last_sync_at=instants.text_or_none(self._progress.last_sync_ms),

@@ -114,6 +114,9 @@ class Gateway:
             log.info("a newer session of %s replaces the older", hello.device)
             await older.socket.close(code=4409, message=b"replaced by a newer session")
         self._on_connected()
+        # The greeting's own change is told before the session counts: without this one, whoever
+        # watches would go on seeing the device away.
+        await self._replica.write(lambda tx: exchange.note_seen(tx, hello.device))
         return host.Greeted(welcome)
 
     async def _leave(self, session: "_Session") -> None:

@@ -9,6 +9,7 @@ from aiohttp import ClientSession
 
 from shared.errors import BadFrame
 from shared.store import exchange
+from shared.store.transaction import Change
 from shared.sync.frame import Hello
 from tests.shared.making import GREEN, RED
 from tests.shared.nodes import SITE, STATUS, open_node
@@ -44,6 +45,25 @@ async def test_a_device_that_comes_and_goes_is_told_and_remembered(
         lambda r: r.query("SELECT id, site, clock, version, types FROM devices")
     )
     assert rows == [("a", SITE, "synced", "0", '["command"]')]
+
+
+async def test_a_change_of_a_device_is_told_once_its_session_counts(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """Whoever watches the devices asks who is connected when a change is told."""
+    told: list[bool] = []
+
+    def watch(changes: list[Change]) -> None:
+        if any(change.kind == "device" for change in changes):
+            told.append("a" in hub.gateway.connected())
+
+    async with opened(tmp_path / "a", "agent", "a") as agent:
+        with hub.replica.subscribe(watch):
+            async with running(uplink_of(agent, tmp_path / "a", hub.url)):
+                await report(agent, RED, "leak")
+                await until(hub.replica, lambda: hub.head(agent.node.writes[SITE]) > 0)
+                assert True in told  # at once, not with the device's next word of itself
+            await eventually(lambda: told[-1] is False)
 
 
 async def test_a_device_that_brings_nothing_old_has_caught_up_at_once(
