@@ -5,7 +5,7 @@ import contextlib
 import heapq
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -277,6 +277,7 @@ async def robot(
     time: VirtualTime | RealTime | None = None,
     handlers: Mapping[str, Handler] | None = None,
     concurrency: int = 1,
+    capabilities: Collection[str] = (),
     boot: str = "boot-1",
     running: bool = True,
 ) -> AsyncIterator[Robot]:
@@ -291,6 +292,7 @@ async def robot(
             folder=folder,
             boot=boot,
             concurrency=concurrency,
+            capabilities=capabilities,
             now_ms=clocks.now_ms,
             boot_ms=clocks.boot_ms,
             chance=Random(5),
