@@ -62,6 +62,9 @@ async def read_bytes(request: web.Request) -> bytes:
         raise Malformed(f"the body did not arrive within {ARRIVE_S} s") from error
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge("the body is over 1 MiB") from error
+    except (ConnectionError, web.RequestPayloadError) as error:
+        # A caller that went out of reach, or whose chunks are none: its fault, no fault of ours.
+        raise Malformed("the body broke off, or is not packed as it says") from error
 
 
 def decode(raw: bytes, shape: type[T]) -> T:
