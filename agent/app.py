@@ -96,6 +96,7 @@ def _dispatcher(settings: Settings, folder: Path, replica: Replica, chance: Rand
         folder=folder,
         boot=boot.mint(chance),
         concurrency=settings.dispatcher.concurrency,
+        capabilities=settings.device.capabilities,
         now_ms=system.now_ms,
         boot_ms=system.boot_ms,
         chance=chance,

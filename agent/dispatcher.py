@@ -10,7 +10,7 @@ each result carries the position at which it held, and older news of that task i
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -73,6 +73,7 @@ class Dispatcher:
         folder: Path,
         boot: str,
         concurrency: int,
+        capabilities: Collection[str] = (),
         now_ms: Callable[[], int],
         boot_ms: Callable[[], int],
         chance: Random,
@@ -83,6 +84,7 @@ class Dispatcher:
         self._folder = folder
         self._boot = boot
         self._concurrency = concurrency
+        self._capabilities = frozenset(capabilities)
         self._now_ms = now_ms
         self._boot_ms = boot_ms
         self._chance = chance
@@ -108,8 +110,8 @@ class Dispatcher:
         return tuple(sorted(self._handlers)) if self._concurrency else ()
 
     def can_run(self, spec: Spec) -> bool:
-        """Say whether this device has a handler for the task, and room for any at all."""
-        return spec.type in self.types
+        """Say whether this device runs such tasks, has room for any, and has what it requires."""
+        return spec.type in self.types and self._capabilities.issuperset(spec.requires)
 
     def explain(self, task: Task, status_of: StatusOf, now_ms: int) -> Waiting | None:
         """Return why a task waits, as seen from this device; None if it does not wait."""

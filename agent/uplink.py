@@ -172,7 +172,7 @@ class Uplink:
                 f"{(self._url or '').rstrip('/')}/sync",
                 headers={"Authorization": f"Bearer {self._token}"} if self._token else {},
                 heartbeat=HEARTBEAT_S,
-                max_msg_size=frames.FRAME_BYTES_MAX,
+                max_msg_size=frames.MESSAGE_BYTES_MAX,
                 compress=0,
             ) as socket:
                 session = DeviceSession(

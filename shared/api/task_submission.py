@@ -16,9 +16,7 @@ from shared.core import instants
 from shared.core.event import BODY_BYTES_MAX
 from shared.core.ids import Name, Uuid7
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import (
-    Task,
-)
+from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import (
     AFTER_MAX,
     ATTEMPTS_MAX,
@@ -218,7 +216,7 @@ def submit(
     record = tx.record("task", planned.id)
     known = tasks.read(record)
     if known is not None:
-        if known.site != site or not _is_same(known.spec, planned.spec):
+        if known.site != site or not _is_same(known, planned.spec):
             raise Clash(f"another task has the id {planned.id}; submit with an id of its own")
         return planned.id, False
     before = [_predecessor(tx, edge, site) for edge in planned.spec.after]
@@ -230,9 +228,15 @@ def submit(
     return planned.id, True
 
 
-def _is_same(journaled: Spec, planned: Spec) -> bool:
-    """Compare as bytes: to Python 1, 1.0 and true are equal, to a handler they are not."""
-    return _canonical(journaled) == _canonical(_spec(_canonical(planned)))
+def _is_same(known: Task, planned: Spec) -> bool:
+    """Say whether a submission asks for what is journaled, whoever asks.
+
+    A client that repeats it at another node may be known there by another token, so the requester
+    is no part of it: it stays the one who came first. Compared as bytes: to Python 1, 1.0 and true
+    are equal, to a handler they are not.
+    """
+    asked = msgspec.structs.replace(planned, requester=known.spec.requester)
+    return _canonical(known.spec) == _canonical(_spec(_canonical(asked)))
 
 
 def _work(submission: Submission) -> tuple[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-from shared.errors import StoreCorrupt, StoreFull, StoreLocked, StoreTooNew
+from shared.errors import StoreCorrupt, StoreFull, StoreLocked, StoreTooNew, StoreUnusable
 
 FILE = "skerry.db"
 CACHE_KIB = 2048  # per connection; boards are small, the working set is the recent tail
@@ -123,9 +123,16 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
     Raises:
         StoreLocked: Another process runs on it.
+        StoreUnusable: It cannot be made or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnusable(
+            f"{folder} cannot be the data folder ({error.strerror}); let this user write there "
+            "or take another --data"
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

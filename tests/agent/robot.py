@@ -5,7 +5,7 @@ import contextlib
 import heapq
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -59,18 +59,26 @@ class VirtualTime:
             if not woken.done():
                 woken.set_result(None)
 
-    async def sleep(self, seconds: float) -> None:
+    def _alarm(self, seconds: float) -> asyncio.Future[None]:
+        """Return what is done once so much time has passed, counted from this very moment.
+
+        In a coroutine it would count from its first step, and a test that moves the time before
+        that step would wait for ever.
+        """
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self.ms + seconds * 1000, next(self._order), woken))
         if seconds <= 0:
             self.advance(0)
-        await woken
+        return woken
 
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> None:
         if timeout_s is None:
             await event.wait()
             return
-        ends = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(self.sleep(timeout_s))]
+        ends: list[asyncio.Future[Any]] = [
+            self._alarm(timeout_s),
+            asyncio.ensure_future(event.wait()),
+        ]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -274,6 +282,7 @@ async def robot(
     time: VirtualTime | RealTime | None = None,
     handlers: Mapping[str, Handler] | None = None,
     concurrency: int = 1,
+    capabilities: Collection[str] = (),
     boot: str = "boot-1",
     running: bool = True,
 ) -> AsyncIterator[Robot]:
@@ -288,6 +297,7 @@ async def robot(
             folder=folder,
             boot=boot,
             concurrency=concurrency,
+            capabilities=capabilities,
             now_ms=clocks.now_ms,
             boot_ms=clocks.boot_ms,
             chance=Random(5),

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 
+from hub.gateway import RETRY_AFTER_S
 from shared.errors import BadFrame
 from shared.store import exchange
 from shared.store.transaction import Change
@@ -127,6 +128,22 @@ async def test_one_device_that_sends_garbage_stops_no_other(hub: Hub, tmp_path: 
         await report(agent, RED, "leak")
         await until(hub.replica, lambda: hub.head(agent.node.writes[SITE]) == 2)
         assert hub.gateway.connected() == {"a"}
+
+
+async def test_one_session_too_many_is_a_problem_that_says_when_to_come_back(
+    tmp_path: Path,
+) -> None:
+    async with (
+        opened(tmp_path / "hub", "hub", "hub") as replica,
+        listening(replica, sessions_max=1) as hub,
+        ClientSession() as client,
+        client.ws_connect(f"{hub.url}/sync"),
+        client.get(f"{hub.url}/sync") as answer,
+    ):
+        assert answer.status == 429
+        assert answer.headers["Retry-After"] == str(RETRY_AFTER_S)
+        found = await answer.json(content_type="application/problem+json")
+    assert (found["type"], found["status"]) == ("urn:skerry:problem:busy", 429)
 
 
 async def test_a_plain_request_is_no_session(hub: Hub) -> None:

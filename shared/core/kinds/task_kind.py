@@ -179,11 +179,16 @@ def _side_rows(event: Event) -> tuple[SideRow, ...]:
 
 
 def _devices(record: Record) -> tuple[str, ...]:
-    """Return the devices that hold a task: who submitted it and who ever had its seat."""
+    """Return the devices that hold a task: who submitted it and who ever had its seat.
+
+    One whose submission was refused because another has the id is shown that one: what it took as
+    a write must not be gone from it without a word (promise 4).
+    """
     task = read(record)
     if task is None:
         return ()
-    return tuple(dict.fromkeys((task.origin_device, *task.holders)))
+    refused = (device_of(origin) for origin in record.register(SPEC).refused)
+    return tuple(dict.fromkeys((task.origin_device, *task.holders, *refused)))
 
 
 def _related(record: Record) -> tuple[str, ...]:
