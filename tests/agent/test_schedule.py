@@ -34,7 +34,7 @@ def task(
         id=name,
         site="demo",
         spec=Spec("x", {"a": 1}, priority, "ada", after=after, not_before_ms=not_before_ms),
-        origin_device="robot-1",
+        submitters=("robot-1",),
         allocation=seat,
         holders=(),
         status=status,
