@@ -8,14 +8,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from agent.handlers import settings as handler_settings
+from agent.handlers.settings import Handlers
 from hardware.settings import DriverSettings
 from hardware.settings import check as check_driver
 from shared import settings as files
 from shared.core.ids import Name, is_name
 from shared.errors import SettingsError
-
-OUTPUT_BYTES_MAX = 64 * 1024
-"""Of each stream of a command: both, as text that may be thrice as long, must fit in one event."""
 
 DAY_S = 24 * 3600
 
@@ -66,20 +65,6 @@ class Dispatcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30
 
 
-class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[handlers.command]``: programs by the name or path that tasks must use; none: off."""
-
-    allow: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4096)], ...] = ()
-    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=DAY_S)] = 300
-    output_bytes_max: Annotated[int, msgspec.Meta(ge=0, le=OUTPUT_BYTES_MAX)] = OUTPUT_BYTES_MAX
-
-
-class Handlers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[handlers]``."""
-
-    command: Command = Command()
-
-
 class CheckSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One ``[[checks]]`` table: whom a check of a task means.
 
@@ -127,6 +112,7 @@ def load(path: Path | None, *, host: str | None = None) -> Settings:
     wrong = [
         *_wrong_api(settings.api),
         *_wrong_hub(settings.hub),
+        *handler_settings.check(settings.handlers),
         *_wrong_drivers(settings),
         *_wrong_checks(settings.checks),
     ]

@@ -6,8 +6,8 @@ from importlib.metadata import EntryPoint, entry_points
 
 from agent.handlers.command import Command
 from agent.handlers.handler import Handler
+from agent.handlers.settings import Handlers
 from agent.handlers.wait import Wait
-from agent.settings import Handlers
 
 GROUP = "skerry.handlers"
 
@@ -23,6 +23,7 @@ def build(settings: Handlers) -> Mapping[str, Handler]:
             allow=command.allow,
             timeout_s=command.timeout_s,
             output_bytes_max=command.output_bytes_max,
+            around=command.surroundings(),
         )
     for entry in entry_points(group=GROUP):
         handler = _load(entry)

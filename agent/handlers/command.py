@@ -1,34 +1,33 @@
 """Handler ``command``: runs a program of the allow-list, never through a shell.
 
-The program gets a process group of its own, a clean environment, ``work`` in the data folder as
-its current one, and nothing on its input. Whatever is left of the group when it ends is ended.
+``pattern`` says which command lines are allowed, ``program`` how one is started. The program gets
+a process group of its own and nothing on its input. Whatever is left of the group when it ends is
+ended.
 """
 
 import asyncio
-import errno
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Annotated, Any
 
 import msgspec
 
 from agent import leftovers
-from agent.handlers.handler import HandlerFailed, Output, Run
+from agent.handlers import program
+from agent.handlers.handler import HandlerFailed, Output, Run, read_payload
+from agent.handlers.pattern import Allowed, allows
+from agent.handlers.program import Surroundings
 from shared.core.kinds.task import Failure
 from shared.errors import Invalid
 
 ARGUMENTS_MAX = 1000
 ARGUMENT_BYTES_MAX = 64 * 1024  # all together; the kernel's own limit is beyond that
-PASSED_ON = ("PATH", "LANG", "HOME")
 TERM_S = 5.0  # between SIGTERM and SIGKILL
 DRAIN_S = 2.0  # for what the pipes still hold when the program has ended
 CHUNK = 64 * 1024
-
-# Trying again cannot help: the program is not there, or is none.
-_PERMANENT = {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.E2BIG, errno.ENOTDIR, errno.ELOOP}
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +49,19 @@ class Command:
 
     type = "command"
 
-    def __init__(self, *, allow: tuple[str, ...], timeout_s: float, output_bytes_max: int) -> None:
+    def __init__(
+        self,
+        *,
+        allow: Sequence[str | Allowed],
+        timeout_s: float,
+        output_bytes_max: int,
+        around: Surroundings = Surroundings(),  # noqa: B008 - frozen
+    ) -> None:
         self.timeout_s = timeout_s
-        self._allow = frozenset(allow)
+        self._with_any = frozenset(one for one in allow if isinstance(one, str))
+        self._with_these = tuple(one for one in allow if not isinstance(one, str))
         self._output_bytes_max = output_bytes_max
+        self._around = around
 
     def check(self, payload: Mapping[str, Any]) -> None:
         """Say whether it names a program and its arguments."""
@@ -62,18 +70,11 @@ class Command:
     async def run(self, run: Run) -> Output:
         """Run the program; exit status 0 is success."""
         argv = _read(run.payload).argv
-        if argv[0] not in self._allow:
-            raise HandlerFailed(
-                Failure(
-                    "not-allowed",
-                    f"{argv[0]!r} is not in [handlers.command] allow of this device",
-                    permanent=True,
-                )
-            )
+        self._refuse_others(argv)
         with ExitStack() as pipes:
             stdout, stdout_end = await _open_pipe(pipes, self._output_bytes_max)
             stderr, stderr_end = await _open_pipe(pipes, self._output_bytes_max)
-            process = await _start(argv, run, stdout_end[0], stderr_end[0])
+            process = await self._start(argv, run, stdout_end[0], stderr_end[0])
             os.close(stdout_end.pop())
             os.close(stderr_end.pop())
             try:
@@ -90,6 +91,24 @@ class Command:
         if status:
             raise HandlerFailed(Failure("exit-status", _sentence(status)), output)
         return output
+
+    def _refuse_others(self, argv: Sequence[str]) -> None:
+        if argv[0] in self._with_any or any(allows(one, argv) for one in self._with_these):
+            return
+        text = f"{argv[0]!r} is not in [handlers.command] allow of this device"
+        if any(one.program == argv[0] for one in self._with_these):
+            text = f"{argv[0]!r} is not allowed with these arguments on this device"
+        raise HandlerFailed(Failure("not-allowed", text, permanent=True))
+
+    async def _start(
+        self, argv: Sequence[str], run: Run, stdout: int, stderr: int
+    ) -> asyncio.subprocess.Process:
+        try:
+            return await program.start(argv, run, self._around, stdout=stdout, stderr=stderr)
+        except asyncio.CancelledError:
+            # asyncio ends the program, but not what it started meanwhile.
+            await _uninterrupted(lambda: _end_marked(run))
+            raise
 
 
 class _Pipe(asyncio.Protocol):
@@ -133,37 +152,6 @@ async def _open_pipe(pipes: ExitStack, bytes_max: int) -> tuple[_Pipe, list[int]
 def _close_all(ends: list[int]) -> None:
     for end in ends:
         os.close(end)
-
-
-async def _start(
-    argv: list[str], run: Run, stdout_end: int, stderr_end: int
-) -> asyncio.subprocess.Process:
-    folder = run.folder / "work"
-    folder.mkdir(parents=True, exist_ok=True)
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment |= leftovers.mark(run.attempt_id, run.folder)
-    environment |= {"SKERRY_TASK": run.task_id, "SKERRY_IDEMPOTENCY_KEY": run.idempotency_key}
-    try:
-        return await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=stdout_end,
-            stderr=stderr_end,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-        )
-    except asyncio.CancelledError:  # asyncio ends the program, but not what it started meanwhile
-        await _uninterrupted(lambda: _end_marked(run))
-        raise
-    except OSError as error:
-        raise HandlerFailed(
-            Failure(
-                "not-started",
-                f"{argv[0]} cannot be started: {error.strerror}",
-                permanent=error.errno in _PERMANENT,
-            )
-        ) from error
 
 
 async def _end(process: asyncio.subprocess.Process, run: Run) -> None:
@@ -233,11 +221,7 @@ def _sentence(status: int) -> str:
 
 
 def _read(payload: Mapping[str, Any]) -> Payload:
-    try:
-        decoded = msgspec.convert(payload, Payload)
-    except msgspec.ValidationError as error:
-        text = str(error).replace("`$", "`$.payload")
-        raise Invalid(f"payload of a command task: {text}", (("$.payload", text),)) from error
+    decoded = read_payload(payload, Payload, "command")
     size = sum(len(argument.encode()) + 1 for argument in decoded.argv)
     if size > ARGUMENT_BYTES_MAX or not decoded.argv[0]:
         text = "an empty program name" if size <= ARGUMENT_BYTES_MAX else f"{size} bytes of argv"

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from agent import app
-from agent.settings import Api, Command, Device, Handlers, Settings
+from agent.handlers.settings import Command, Handlers
+from agent.settings import Api, Device, Settings
 
 TOKEN = "client-test-token"
 WAIT_S = 30

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent import handlers
-from agent.settings import Command, Handlers
+from agent.handlers.settings import Command, Handlers
 from shared.core.lifecycle import Status
 from tests.agent.robot import attempt_of, robot
 
