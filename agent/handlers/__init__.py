@@ -1,21 +1,29 @@
 """Handlers: a file each. ``handler.py`` says how to bring your own."""
 
+import importlib
 import logging
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 
 from agent.handlers.command import Command
 from agent.handlers.handler import Handler
-from agent.handlers.settings import Handlers
+from agent.handlers.settings import Handlers, Http
 from agent.handlers.wait import Wait
 
 GROUP = "skerry.handlers"
+BUILT_IN = frozenset({"command", "http", "mqtt", "serial", "wait"})
 
 log = logging.getLogger(__name__)
 
 
 def build(settings: Handlers) -> Mapping[str, Handler]:
-    """Return the handlers of this device by task type: ours, then those of installed packages."""
+    """Return the handlers of this device by task type: ours, then those of installed packages.
+
+    What the settings do not use is not even imported: an idle agent is to stay small.
+
+    Raises:
+        SettingsError: What a handler needs is not there.
+    """
     built: dict[str, Handler] = {"wait": Wait()}
     command = settings.command
     if command.allow:
@@ -25,6 +33,8 @@ def build(settings: Handlers) -> Mapping[str, Handler]:
             output_bytes_max=command.output_bytes_max,
             around=command.surroundings(),
         )
+    if settings.http.allow:
+        built["http"] = _http(settings.http)
     for entry in entry_points(group=GROUP):
         handler = _load(entry)
         if handler is not None:
@@ -32,9 +42,19 @@ def build(settings: Handlers) -> Mapping[str, Handler]:
     return built
 
 
+def _http(http: Http) -> Handler:
+    handler: Handler = importlib.import_module("agent.handlers.http").Http(
+        allow=http.targets,
+        timeout_s=http.timeout_s,
+        connect_timeout_s=http.connect_timeout_s,
+        body_bytes_max=http.body_bytes_max,
+    )
+    return handler
+
+
 def _load(entry: EntryPoint) -> Handler | None:
     """Return an installed handler; None, with the reason in the log, if it is of no use."""
-    if entry.name in ("command", "wait"):
+    if entry.name in BUILT_IN:
         # A package must not turn on, or replace, what the operator turned off.
         log.error("handler %s of %s ignored: that type is built in", entry.name, entry.value)
         return None

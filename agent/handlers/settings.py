@@ -14,6 +14,7 @@ from agent.handlers.program import (
     find_prlimit,
     find_user,
 )
+from agent.handlers.target import Target, wrong_pattern
 from shared.errors import SettingsError
 
 OUTPUT_BYTES_MAX = 64 * 1024
@@ -61,15 +62,42 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[handlers.http]``: URLs that tasks may request; none: off.
+
+    Attributes:
+        allow: A URL, or a table with headers to send there too; a ``*`` may end it.
+        timeout_s: From the first connection to the end of the answer.
+        connect_timeout_s: For each connection.
+        body_bytes_max: What is kept of an answer.
+    """
+
+    allow: tuple[Text | Target, ...] = ()
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 60
+    connect_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 10
+    body_bytes_max: Annotated[int, msgspec.Meta(ge=0, le=OUTPUT_BYTES_MAX)] = OUTPUT_BYTES_MAX
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """``allow``, all as tables."""
+        return tuple(Target(one) if isinstance(one, str) else one for one in self.allow)
+
+
 class Handlers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[handlers]``."""
 
     command: Command = Command()
+    http: Http = Http()
 
 
 def check(handlers: Handlers) -> list[str]:
     """Return what is wrong beyond single fields, each with its place and remedy."""
-    return _wrong_command(handlers.command)
+    return [*_wrong_command(handlers.command), *_wrong_http(handlers.http)]
+
+
+def _wrong_http(http: Http) -> list[str]:
+    reasons = [(number, wrong_pattern(one.url)) for number, one in enumerate(http.targets)]
+    return [f"$.handlers.http.allow[{number}]: {why}" for number, why in reasons if why]
 
 
 def _wrong_command(command: Command) -> list[str]:

@@ -35,6 +35,11 @@ output_bytes_max = 65536
 cwd = "/tmp"
 environment = ["LANG", "PATH"]
 limits = { cpu_s = 60, memory_bytes = 268435456, open_files = 256, file_bytes = 1000000 }
+[handlers.http]
+allow = ["https://erp.example/*", { url = "http://a/", headers = { Authorization = "Bearer x" } }]
+timeout_s = 60
+connect_timeout_s = 10
+body_bytes_max = 65536
 [[drivers]]
 id = "light-1"
 type = "relay-light"
@@ -89,6 +94,14 @@ def test_without_a_file_everything_has_its_default() -> None:
         ("[hub]\n", "$.hub: Object missing required field `url`"),
         ("[handlers.mqtt]\n", "$.handlers: Object contains unknown field `mqtt`"),
         ("[handlers.command]\noutput_bytes_max = 70000", "$.handlers.command.output_bytes_max"),
+        (
+            '[handlers.http]\nallow = ["https://erp.example*"]',
+            "$.handlers.http.allow[0]: the path begins with /",
+        ),
+        (
+            '[handlers.http]\nallow = [{ url = "https://a/*", headers = { "A b" = "c" } }]',
+            "$.handlers.http.allow[0].headers",
+        ),
         (COMMAND + 'user = "no-such-user"', "$.handlers.command.user: "),
         (COMMAND + 'cwd = "work"', "$.handlers.command.cwd: work is no folder"),
         (COMMAND + 'cwd = "/no/such"', "$.handlers.command.cwd: /no/such is no folder"),
