@@ -7,8 +7,9 @@ from importlib.metadata import EntryPoint, entry_points
 
 from agent.handlers.command import Command
 from agent.handlers.handler import Handler
-from agent.handlers.settings import Handlers, Http
+from agent.handlers.settings import Handlers, Http, Mqtt
 from agent.handlers.wait import Wait
+from shared.errors import SettingsError
 
 GROUP = "skerry.handlers"
 BUILT_IN = frozenset({"command", "http", "mqtt", "serial", "wait"})
@@ -35,6 +36,8 @@ def build(settings: Handlers) -> Mapping[str, Handler]:
         )
     if settings.http.allow:
         built["http"] = _http(settings.http)
+    if settings.mqtt.allow:
+        built["mqtt"] = _mqtt(settings.mqtt)
     for entry in entry_points(group=GROUP):
         handler = _load(entry)
         if handler is not None:
@@ -49,6 +52,17 @@ def _http(http: Http) -> Handler:
         connect_timeout_s=http.connect_timeout_s,
         body_bytes_max=http.body_bytes_max,
     )
+    return handler
+
+
+def _mqtt(mqtt: Mqtt) -> Handler:
+    try:
+        make = importlib.import_module("agent.handlers.mqtt").Mqtt
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"$.handlers.mqtt: {error.name} is missing; install skerry[hardware]"
+        ) from error
+    handler: Handler = make(url=mqtt.url, allow=mqtt.allow, reply_timeout_s=mqtt.timeout_s)
     return handler
 
 

@@ -15,12 +15,17 @@ from agent.handlers.program import (
     find_user,
 )
 from agent.handlers.target import Target, wrong_pattern
+from agent.handlers.topic import is_filter
+from hardware.settings import broker_address
 from shared.errors import SettingsError
 
 OUTPUT_BYTES_MAX = 64 * 1024
 """Of each stream of a command: both, as text that may be thrice as long, must fit in one event."""
 
 DAY_S = 24 * 3600
+
+REPLY_S_MAX = 3600
+"""How long anybody may wait for a machine's reply."""
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"\A[^\0]*\Z")]
 Variable = Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[A-Za-z_][A-Za-z0-9_]*\Z")]
@@ -83,16 +88,66 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(Target(one) if isinstance(one, str) else one for one in self.allow)
 
 
+class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[handlers.mqtt]``: a broker and the topics that tasks may use there; none: off.
+
+    Attributes:
+        url: ``mqtt://host[:port]``.
+        allow: Topics to publish on and to take replies from, with ``+`` and ``#`` as in MQTT.
+        timeout_s: How long to wait for a reply if the task does not say.
+    """
+
+    url: Text | None = None
+    allow: tuple[Text, ...] = ()
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=REPLY_S_MAX)] = 30
+
+
+class Serial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[handlers.serial]``: on where a driver of type ``serial-device`` is configured.
+
+    Attributes:
+        timeout_s: How long to wait for a reply if the task does not say.
+    """
+
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=REPLY_S_MAX)] = 5
+
+
 class Handlers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[handlers]``."""
 
     command: Command = Command()
     http: Http = Http()
+    mqtt: Mqtt = Mqtt()
+    serial: Serial = Serial()
 
 
 def check(handlers: Handlers) -> list[str]:
     """Return what is wrong beyond single fields, each with its place and remedy."""
-    return [*_wrong_command(handlers.command), *_wrong_http(handlers.http)]
+    return [
+        *_wrong_command(handlers.command),
+        *_wrong_http(handlers.http),
+        *_wrong_mqtt(handlers.mqtt),
+    ]
+
+
+def _wrong_mqtt(mqtt: Mqtt) -> list[str]:
+    place = "$.handlers.mqtt"
+    if mqtt.url is None:
+        return [f"{place}.url: needed to publish on what is allowed"] if mqtt.allow else []
+    wrong = []
+    try:
+        broker_address(mqtt.url)
+    except ValueError as error:
+        wrong.append(f"{place}.url: {error}")
+    if not mqtt.allow:
+        wrong.append(f"{place}.allow: name the topics that tasks may use")
+    wrong += [
+        f"{place}.allow[{number}]: {one} is no topic filter; + and # stand alone between slashes, "
+        "and # at the end"
+        for number, one in enumerate(mqtt.allow)
+        if not is_filter(one)
+    ]
+    return wrong
 
 
 def _wrong_http(http: Http) -> list[str]:

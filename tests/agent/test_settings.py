@@ -40,6 +40,12 @@ allow = ["https://erp.example/*", { url = "http://a/", headers = { Authorization
 timeout_s = 60
 connect_timeout_s = 10
 body_bytes_max = 65536
+[handlers.mqtt]
+url = "mqtt://127.0.0.1:1883"
+allow = ["hall-2/+/set", "hall-2/#"]
+timeout_s = 30
+[handlers.serial]
+timeout_s = 5
 [[drivers]]
 id = "light-1"
 type = "relay-light"
@@ -92,7 +98,17 @@ def test_without_a_file_everything_has_its_default() -> None:
         ('[hub]\nurl = "ftp://hub"', "$.hub.url"),
         ('[hub]\nurl = "http://[::1"', "$.hub.url"),
         ("[hub]\n", "$.hub: Object missing required field `url`"),
-        ("[handlers.mqtt]\n", "$.handlers: Object contains unknown field `mqtt`"),
+        ("[handlers.fax]\n", "$.handlers: Object contains unknown field `fax`"),
+        ('[handlers.mqtt]\nallow = ["a"]', "$.handlers.mqtt.url: needed"),
+        ('[handlers.mqtt]\nurl = "mqtt://a"', "$.handlers.mqtt.allow: name the topics"),
+        (
+            '[handlers.mqtt]\nurl = "http://a"\nallow = ["a"]',
+            "$.handlers.mqtt.url: write it as mqtt://host:port",
+        ),
+        (
+            '[handlers.mqtt]\nurl = "mqtt://a"\nallow = ["a", "b#"]',
+            "$.handlers.mqtt.allow[1]: b# is no topic filter",
+        ),
         ("[handlers.command]\noutput_bytes_max = 70000", "$.handlers.command.output_bytes_max"),
         (
             '[handlers.http]\nallow = ["https://erp.example*"]',
