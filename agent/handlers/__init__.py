@@ -2,13 +2,15 @@
 
 import importlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 
 from agent.handlers.command import Command
 from agent.handlers.handler import Handler
+from agent.handlers.serial import Serial
 from agent.handlers.settings import Handlers, Http, Mqtt
 from agent.handlers.wait import Wait
+from hardware.driver import Askable
 from shared.errors import SettingsError
 
 GROUP = "skerry.handlers"
@@ -17,10 +19,14 @@ BUILT_IN = frozenset({"command", "http", "mqtt", "serial", "wait"})
 log = logging.getLogger(__name__)
 
 
-def build(settings: Handlers) -> Mapping[str, Handler]:
+def build(settings: Handlers, drivers: Iterable[object] = ()) -> Mapping[str, Handler]:
     """Return the handlers of this device by task type: ours, then those of installed packages.
 
     What the settings do not use is not even imported: an idle agent is to stay small.
+
+    Args:
+        settings: Checked.
+        drivers: All of this device; tasks may ask those that can be asked.
 
     Raises:
         SettingsError: What a handler needs is not there.
@@ -38,6 +44,9 @@ def build(settings: Handlers) -> Mapping[str, Handler]:
         built["http"] = _http(settings.http)
     if settings.mqtt.allow:
         built["mqtt"] = _mqtt(settings.mqtt)
+    devices = [one for one in drivers if isinstance(one, Askable)]
+    if devices:
+        built["serial"] = Serial(devices, reply_timeout_s=settings.serial.timeout_s)
     for entry in entry_points(group=GROUP):
         handler = _load(entry)
         if handler is not None:
