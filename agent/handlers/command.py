@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -27,7 +28,7 @@ ARGUMENTS_MAX = 1000
 ARGUMENT_BYTES_MAX = 64 * 1024  # all together; the kernel's own limit is beyond that
 TERM_S = 5.0  # between SIGTERM and SIGKILL
 DRAIN_S = 2.0  # for what the pipes still hold when the program has ended
-CHUNK = 64 * 1024
+TOLD_BYTES_MAX = 400  # of what was written last; even escaped it fits into a progress
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,9 @@ class Command:
         argv = _read(run.payload).argv
         self._refuse_others(argv)
         with ExitStack() as pipes:
-            stdout, stdout_end = await _open_pipe(pipes, self._output_bytes_max)
-            stderr, stderr_end = await _open_pipe(pipes, self._output_bytes_max)
+            told = partial(_tell, run)
+            stdout, stdout_end = await _open_pipe(pipes, self._output_bytes_max, told)
+            stderr, stderr_end = await _open_pipe(pipes, self._output_bytes_max, told)
             process = await self._start(argv, run, stdout_end[0], stderr_end[0])
             os.close(stdout_end.pop())
             os.close(stderr_end.pop())
@@ -114,16 +116,18 @@ class Command:
 class _Pipe(asyncio.Protocol):
     """The first bytes of a stream; the rest is read and dropped, so that nobody blocks on us."""
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, bytes_max: int, told: Callable[[bytes], None]) -> None:
         self.closed = asyncio.Event()
         self.truncated = False
         self._bytes_max = bytes_max
         self._kept = bytearray()
+        self._told = told
 
     def data_received(self, data: bytes) -> None:
         room = self._bytes_max - len(self._kept)
         self._kept += data[:room]
         self.truncated = self.truncated or len(data) > room
+        self._told(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.closed.set()
@@ -133,7 +137,16 @@ class _Pipe(asyncio.Protocol):
         return self._kept.decode(errors="replace")
 
 
-async def _open_pipe(pipes: ExitStack, bytes_max: int) -> tuple[_Pipe, list[int]]:
+def _tell(run: Run, data: bytes) -> None:
+    """Tell the last line that a program wrote: it is how most of them say how far they are."""
+    text = data[-TOLD_BYTES_MAX:].decode(errors="replace").strip()
+    if text:
+        run.progress({"said": text.splitlines()[-1]})
+
+
+async def _open_pipe(
+    pipes: ExitStack, bytes_max: int, told: Callable[[bytes], None]
+) -> tuple[_Pipe, list[int]]:
     """Return the reading protocol and, to be popped when closed, the end to write to.
 
     Pipes of our own rather than asyncio's: a grandchild that keeps one open must not keep the
@@ -143,7 +156,7 @@ async def _open_pipe(pipes: ExitStack, bytes_max: int) -> tuple[_Pipe, list[int]
     ends = [writing]
     pipes.callback(_close_all, ends)
     transport, protocol = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: _Pipe(bytes_max), os.fdopen(reading, "rb", buffering=0)
+        lambda: _Pipe(bytes_max, told), os.fdopen(reading, "rb", buffering=0)
     )
     pipes.callback(transport.close)
     return protocol, ends

@@ -111,6 +111,8 @@ async def start(
         CancelledError: It may have been started; what it started meanwhile is still there.
     """
     cwd = around.cwd or _work_folder(run.folder, around.user)
+    if not cwd.is_dir():  # a disk that is not mounted yet; the system would blame the program
+        raise HandlerFailed(Failure("not-started", f"its folder {cwd} is not there"))
     environment = _environment(run, around)
     user = around.user
     try:

@@ -5,11 +5,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent import leftovers
 from agent.handlers.command import ARGUMENT_BYTES_MAX, Command
-from agent.handlers.handler import HandlerFailed, Output, Run
+from agent.handlers.handler import HandlerFailed, LatestNotes, Output, Run
 from agent.handlers.pattern import Allowed
 from agent.handlers.program import Limits, Surroundings, find_user
 from shared.errors import Invalid
@@ -128,6 +129,35 @@ async def test_the_folder_can_be_chosen(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     output = await run(tmp_path, "sh", "-c", "pwd", around=around)
     assert output["stdout"] == f"{tmp_path}/elsewhere\n"
+
+
+async def test_a_folder_that_is_not_there_may_be_there_later(tmp_path: Path) -> None:
+    failed = await failure(tmp_path, "echo", around=Surroundings(cwd=tmp_path / "mnt"))
+    assert failed.failure.message == f"its folder {tmp_path / 'mnt'} is not there"
+    assert not failed.failure.permanent
+
+
+async def test_the_last_line_is_its_progress(tmp_path: Path) -> None:
+    notes = LatestNotes()
+    script = (
+        "echo first; echo 10 %; printf '  \\n'; touch here; until [ -e go ]; do sleep 0.01; done"
+    )
+    run = msgspec.structs.replace(run_of(tmp_path, "sh", "-c", script), notes=notes)
+    task = asyncio.ensure_future(command().run(run))
+    await eventually((tmp_path / "work" / "here").exists)
+    await eventually(lambda: notes.latest == {"said": "10 %"})
+    (tmp_path / "work" / "go").touch()
+    assert (await task)["exit_code"] == 0
+
+
+async def test_any_bytes_fit_into_a_progress(tmp_path: Path) -> None:
+    notes = LatestNotes()
+    run = msgspec.structs.replace(
+        run_of(tmp_path, "sh", "-c", "head -c 70000 /dev/zero | tr '\\0' '\\001'"), notes=notes
+    )
+    await command().run(run)
+    assert notes.latest is not None
+    assert set(notes.latest["said"]) == {"\1"}
 
 
 async def test_a_table_allows_a_command_line_and_nothing_else(tmp_path: Path) -> None:
