@@ -109,6 +109,7 @@ async def test_a_device_that_is_asked(tmp_path: Path) -> None:
             assert await board.hear("asked") == "weigh"
             board.tell("unplug")
             assert await board.hear("plugged") is False
+            await eventually(lambda: not driver.health.connected)
             board.tell("plug")
             assert (await driver.request("tare", timeout_s=WAIT_S)).text == "ok tare"
     assert not link.is_symlink()

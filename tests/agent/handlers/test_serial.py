@@ -37,6 +37,7 @@ async def handler(scale: DeviceSimulator) -> AsyncIterator[Serial]:
         chance=random.Random(1),
     )
     async with running(driver, MemorySink()):
+        await eventually(lambda: driver.health.connected)
         yield Serial([driver], reply_timeout_s=WAIT_S)
 
 
