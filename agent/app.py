@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -51,10 +51,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
     ) as replica:
         if replica.notice is not None:
             log.warning("%s: going on under a new incarnation", replica.notice)
-        dispatcher = _dispatcher(settings, folder, replica, chance)
-        machines = Machines(
-            replica, _drivers(settings, chance), site=device.site, boot_ms=system.boot_ms
-        )
+        wired = _drivers(settings, chance)
+        dispatcher = _dispatcher(settings, folder, replica, chance, wired)
+        machines = Machines(replica, wired, site=device.site, boot_ms=system.boot_ms)
         uplink = _uplink(settings, folder, replica, dispatcher, chance)
         context = NodeContext(
             replica=replica,
@@ -89,10 +88,12 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
                 task.cancel()
 
 
-def _dispatcher(settings: Settings, folder: Path, replica: Replica, chance: Random) -> Dispatcher:
+def _dispatcher(
+    settings: Settings, folder: Path, replica: Replica, chance: Random, wired: Sequence[Wired]
+) -> Dispatcher:
     return Dispatcher(
         replica,
-        handlers.build(settings.handlers),
+        handlers.build(settings.handlers, [one.driver for one in wired]),
         folder=folder,
         boot=boot.mint(chance),
         concurrency=settings.dispatcher.concurrency,

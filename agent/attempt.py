@@ -7,7 +7,14 @@ from typing import Any
 
 import msgspec
 
-from agent.handlers.handler import Handler, HandlerFailed, Output, Run
+from agent.handlers.handler import (
+    Handler,
+    HandlerFailed,
+    LatestNotes,
+    OutcomeUnknown,
+    Output,
+    Run,
+)
 from shared.core.kinds.task import Attempt, Failure, Outcome, Progress, Task
 from shared.core.kinds.task_spec import ATTEMPTS_MAX, OnOrphan, Retry
 from shared.core.lifecycle import Signal, Status, move
@@ -34,10 +41,19 @@ class Succeeded(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """The handler said that it failed, or did so by surprise."""
+    """The handler said that it failed, or did so by surprise.
+
+    Attributes:
+        failure: Why.
+        output: What the run left.
+        retry_after_s: Not to be tried again sooner, seconds.
+        is_unknown: It may have succeeded, for all we know.
+    """
 
     failure: Failure
     output: dict[str, Any] | None = None
+    retry_after_s: float = 0.0
+    is_unknown: bool = False
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -51,11 +67,12 @@ Result = Succeeded | Failed | Stopped
 
 
 class Acting:
-    """An attempt under way, and the way to stop it."""
+    """An attempt under way, what it tells of itself, and the way to stop it."""
 
     def __init__(self, task: Task, attempt: Attempt, *, deadline_ms: int) -> None:
         self.task = task
         self.attempt = attempt
+        self.notes = LatestNotes()
         self.deadline_ms = deadline_ms  # boot clock
         self.why: Stop | None = None
         self._runner: asyncio.Task[Any] | None = None
@@ -82,7 +99,12 @@ class Acting:
         except asyncio.CancelledError:
             return self._cancelled()
         except HandlerFailed as error:
-            return Failed(error.failure, None if error.output is None else fitting(error.output))
+            return Failed(
+                error.failure,
+                None if error.output is None else fitting(error.output),
+                retry_after_s=max(0.0, error.retry_after_s or 0.0),
+                is_unknown=isinstance(error, OutcomeUnknown),
+            )
         except Rejected as error:
             return Failed(Failure("invalid", error.detail, permanent=True))
         except Exception as error:  # promise 6: one bad run never stops the rest
@@ -144,8 +166,8 @@ def conclude(task: Task, result: Result, *, now_ms: int, jitter: float) -> Progr
     match result:
         case Succeeded(output):
             return _ended(task, Signal.SUCCEED, Outcome.SUCCEEDED, now_ms, output=output)
-        case Failed(failure, output):
-            return _failed(task, failure, output, Outcome.FAILED, now_ms, jitter)
+        case Failed():
+            return _failed(task, result, Outcome.FAILED, now_ms, jitter)
         case Stopped(why, acted):
             return _stopped(task, why, acted=acted, now_ms=now_ms, jitter=jitter)
 
@@ -154,7 +176,7 @@ def _stopped(task: Task, why: Stop, *, acted: bool, now_ms: int, jitter: float) 
     match why:
         case Stop.TIMEOUT:
             failure = Failure("timed-out", "it took longer than it may, and was ended")
-            return _failed(task, failure, None, Outcome.TIMED_OUT, now_ms, jitter)
+            return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.CANCEL:
             reason = "cancelled on request"
             return _ended(task, Signal.CANCEL, Outcome.CANCELLED, now_ms, reason=reason)
@@ -184,24 +206,23 @@ def abandon(task: Task, *, now_ms: int, repeatable: bool, reason: str) -> Progre
     return _ended(task, Signal.REQUEUE, Outcome.LOST, now_ms, reason=reason)
 
 
-def _failed(
-    task: Task,
-    failure: Failure,
-    output: dict[str, Any] | None,
-    outcome: Outcome,
-    now_ms: int,
-    jitter: float,
-) -> Progress:
-    if task.status is Status.CANCELLING:  # asked to stop, it ended: the failure changes nothing
-        return _ended(task, Signal.CANCEL, outcome, now_ms, error=failure, output=output)
-    if failure.permanent or task.attempts_made >= task.spec.max_attempts:
-        reason = failure.message
-        return _ended(
-            task, Signal.DIE, outcome, now_ms, error=failure, output=output, reason=reason
-        )
-    retry_ms = now_ms + round(1000 * backoff_s(task.spec.retry, task.attempts_made, jitter))
-    ended = _ended(task, Signal.FAIL, outcome, now_ms, error=failure, output=output)
-    return msgspec.structs.replace(ended, not_before_ms=retry_ms, reason=failure.message)
+def _failed(task: Task, failed: Failed, outcome: Outcome, now_ms: int, jitter: float) -> Progress:
+    failure = failed.failure
+    if failed.is_unknown and task.spec.on_orphan is OnOrphan.ASK:
+        signal, outcome = Signal.LOSE, Outcome.UNKNOWN
+    elif task.status is Status.CANCELLING:  # asked to stop, it ended: the failure changes nothing
+        return _ended(task, Signal.CANCEL, outcome, now_ms, error=failure, output=failed.output)
+    elif failure.permanent or task.attempts_made >= task.spec.max_attempts:
+        signal = Signal.DIE
+    else:
+        signal = Signal.FAIL
+    ended = _ended(
+        task, signal, outcome, now_ms, error=failure, output=failed.output, reason=failure.message
+    )
+    if signal is not Signal.FAIL:
+        return ended
+    wait_s = max(failed.retry_after_s, backoff_s(task.spec.retry, task.attempts_made, jitter))
+    return msgspec.structs.replace(ended, not_before_ms=now_ms + round(1000 * wait_s))
 
 
 def backoff_s(retry: Retry, attempts_made: int, jitter: float) -> float:

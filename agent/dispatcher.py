@@ -322,6 +322,7 @@ class Dispatcher:
             payload=task.spec.payload,
             idempotency_key=task.id,
             folder=self._folder,
+            notes=acting.notes,
         )
         self._ended[task.id] = await acting.perform(self._handlers[task.spec.type], run)
         self._changed.set()

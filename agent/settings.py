@@ -1,5 +1,6 @@
 """What an operator may set of an agent: ``agent.toml``."""
 
+import os
 import re
 import socket
 from pathlib import Path
@@ -8,14 +9,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from agent.handlers import settings as handler_settings
+from agent.handlers.settings import Handlers
 from hardware.settings import DriverSettings
 from hardware.settings import check as check_driver
 from shared import settings as files
 from shared.core.ids import Name, is_name
 from shared.errors import SettingsError
-
-OUTPUT_BYTES_MAX = 64 * 1024
-"""Of each stream of a command: both, as text that may be thrice as long, must fit in one event."""
 
 DAY_S = 24 * 3600
 
@@ -66,20 +66,6 @@ class Dispatcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30
 
 
-class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[handlers.command]``: programs by the name or path that tasks must use; none: off."""
-
-    allow: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4096)], ...] = ()
-    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=DAY_S)] = 300
-    output_bytes_max: Annotated[int, msgspec.Meta(ge=0, le=OUTPUT_BYTES_MAX)] = OUTPUT_BYTES_MAX
-
-
-class Handlers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[handlers]``."""
-
-    command: Command = Command()
-
-
 class CheckSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One ``[[checks]]`` table: whom a check of a task means.
 
@@ -112,12 +98,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: tuple[CheckSettings, ...] = ()
 
 
-def load(path: Path | None, *, host: str | None = None) -> Settings:
+def load(path: Path | None, *, host: str | None = None, is_root: bool | None = None) -> Settings:
     """Read and check the settings; the device gets its name.
 
     Args:
         path: The file; None: all defaults.
         host: Name of the host; None: ask the system.
+        is_root: Whether the agent runs as root; None: ask the system.
 
     Raises:
         SettingsError: With file, place and remedy.
@@ -127,6 +114,9 @@ def load(path: Path | None, *, host: str | None = None) -> Settings:
     wrong = [
         *_wrong_api(settings.api),
         *_wrong_hub(settings.hub),
+        *handler_settings.check(
+            settings.handlers, is_root=os.geteuid() == 0 if is_root is None else is_root
+        ),
         *_wrong_drivers(settings),
         *_wrong_checks(settings.checks),
     ]

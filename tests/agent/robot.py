@@ -59,12 +59,11 @@ class VirtualTime:
             if not woken.done():
                 woken.set_result(None)
 
-    def _alarm(self, seconds: float) -> asyncio.Future[None]:
-        """Return what is done once so much time has passed, counted from this very moment.
+    async def sleep(self, seconds: float) -> None:
+        await self._woken(seconds)
 
-        In a coroutine it would count from its first step, and a test that moves the time before
-        that step would wait for ever.
-        """
+    def _woken(self, seconds: float) -> asyncio.Future[None]:
+        """Count from now, not from when the loop comes to it: the test may advance meanwhile."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self.ms + seconds * 1000, next(self._order), woken))
         if seconds <= 0:
@@ -75,16 +74,14 @@ class VirtualTime:
         if timeout_s is None:
             await event.wait()
             return
-        ends: list[asyncio.Future[Any]] = [
-            self._alarm(timeout_s),
-            asyncio.ensure_future(event.wait()),
-        ]
+        woken = self._woken(timeout_s)
+        waiting = asyncio.ensure_future(event.wait())
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((waiting, woken), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for end in ends:
-                end.cancel()
-            await asyncio.gather(*ends, return_exceptions=True)
+            woken.cancel()
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
 
 class RealTime:

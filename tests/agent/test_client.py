@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from agent import app
-from agent.settings import Api, Command, Device, Handlers, Settings
+from agent.handlers.settings import Command, Handlers
+from agent.settings import Api, Device, Settings
 from shared.serving import serve
 from shared.settings import Listen
 
