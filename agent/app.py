@@ -5,7 +5,6 @@ import importlib
 import logging
 import os
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
@@ -23,6 +22,7 @@ from shared.serving import serve
 from shared.settings import parse_listen
 from shared.store.store import Identity
 from shared.sync.frame import DeviceStatus
+from shared.version import VERSION
 
 HUB_TOKEN = "SKERRY_HUB_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -60,7 +60,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             role="agent",
             id=device.id,
             sites=(device.site,),
-            version=version("skerry"),
+            version=VERSION,
             tokens=tokens.gather(folder, settings.api.tokens, os.environ),
             hosts=frozenset(),
             now_ms=system.now_ms,
@@ -142,7 +142,7 @@ def _uplink(
         status=lambda: DeviceStatus(
             backlog=0,
             clock=system.trust().value,
-            version=version("skerry"),
+            version=VERSION,
             types=dispatcher.types,
             capabilities=settings.device.capabilities,
         ),

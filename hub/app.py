@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from aiohttp import web
@@ -23,6 +22,7 @@ from shared.serving import serve
 from shared.settings import parse_listen
 from shared.store import judge
 from shared.store.store import Identity
+from shared.version import VERSION
 
 HUB = "hub"
 
@@ -60,7 +60,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             role=HUB,
             id=HUB,
             sites=settings.sites,
-            version=version("skerry"),
+            version=VERSION,
             tokens=tokens.gather(folder, settings.api.tokens, os.environ),
             hosts=frozenset(),
             now_ms=system.now_ms,

@@ -3,10 +3,10 @@
 import importlib
 import logging
 from collections.abc import Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 
 from agent.handlers.command import Command
 from agent.handlers.handler import Handler
+from agent.handlers.installed import Offer, offers
 from agent.handlers.serial import Serial
 from agent.handlers.settings import Handlers, Http, Mqtt
 from agent.handlers.wait import Wait
@@ -47,10 +47,10 @@ def build(settings: Handlers, drivers: Iterable[object] = ()) -> Mapping[str, Ha
     devices = [one for one in drivers if isinstance(one, Askable)]
     if devices:
         built["serial"] = Serial(devices, reply_timeout_s=settings.serial.timeout_s)
-    for entry in entry_points(group=GROUP):
-        handler = _load(entry)
+    for offer in offers(GROUP):
+        handler = _load(offer)
         if handler is not None:
-            built[entry.name] = handler
+            built[offer.name] = handler
     return built
 
 
@@ -75,17 +75,17 @@ def _mqtt(mqtt: Mqtt) -> Handler:
     return handler
 
 
-def _load(entry: EntryPoint) -> Handler | None:
+def _load(offer: Offer) -> Handler | None:
     """Return an installed handler; None, with the reason in the log, if it is of no use."""
-    if entry.name in BUILT_IN:
+    if offer.name in BUILT_IN:
         # A package must not turn on, or replace, what the operator turned off.
-        log.error("handler %s of %s ignored: that type is built in", entry.name, entry.value)
+        log.error("handler %s of %s ignored: that type is built in", offer.name, offer.module)
         return None
     try:
-        handler: Handler = entry.load()()
-        if handler.type != entry.name or not handler.timeout_s > 0:
+        handler: Handler = offer.load()()
+        if handler.type != offer.name or not handler.timeout_s > 0:
             raise ValueError(f"its type is {handler.type!r}, its timeout_s {handler.timeout_s!r}")
     except Exception:  # promise 6: one bad package never stops the agent
-        log.exception("handler %s of %s cannot be used", entry.name, entry.value)
+        log.exception("handler %s of %s cannot be used", offer.name, offer.module)
         return None
     return handler

@@ -4,11 +4,11 @@ Paths are looked up in a table made when the node starts, never joined: there is
 traverse. Files are sent from disk, so that the largest of them costs an agent no memory.
 """
 
-from importlib import resources
 from pathlib import Path
 
 from aiohttp import web
 
+from shared import board
 from shared.api.route import Call, Route
 
 HIDDEN = (".", "__")  # of any part of a path: caches, version control
@@ -31,7 +31,7 @@ NAMED = {
 
 def files() -> dict[str, Path]:
     """Return the board's files by path below ``/board/``."""
-    root = Path(str(resources.files("shared.board")))
+    root = Path(board.__file__).parent
     found = {}
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts

@@ -7,10 +7,10 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 
 from shared.errors import StoreCorrupt, StoreFull, StoreLocked, StoreTooNew, StoreUnusable
+from shared.store import sql as migrations
 
 FILE = "skerry.db"
 CACHE_KIB = 2048  # per connection; boards are small, the working set is the recent tail
@@ -80,9 +80,8 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 def _migrations() -> list[tuple[int, str]]:
-    folder = resources.files("shared.store.sql")
-    names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".sql"))
-    return [(int(n[:4]), (folder / n).read_text(encoding="utf-8")) for n in names]
+    files = sorted(Path(migrations.__file__).parent.glob("*.sql"))
+    return [(int(file.name[:4]), file.read_text(encoding="utf-8")) for file in files]
 
 
 def _statements(text: str) -> Iterator[str]:
