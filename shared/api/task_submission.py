@@ -33,7 +33,6 @@ from shared.core.kinds.task_spec import (
     OnFailure,
     OnOrphan,
     Retry,
-    Seconds,
     Spec,
     Unreachable,
 )
@@ -115,7 +114,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requires: Annotated[tuple[Name, ...], msgspec.Meta(max_length=REQUIRES_MAX)] = ()
     after: Annotated[tuple[Uuid7 | EdgeGiven, ...], msgspec.Meta(max_length=AFTER_MAX)] = ()
     not_before: Annotated[datetime.datetime, msgspec.Meta(tz=True)] | None = None
-    start_to_close_s: Seconds | None = None
+    start_to_close_s: PositiveSeconds | None = None
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=ATTEMPTS_MAX)] = 3
     retry: RetryGiven = RetryGiven()
     on_orphan: OnOrphan | None = None

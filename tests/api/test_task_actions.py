@@ -122,7 +122,7 @@ def test_type_and_payload_or_a_command_and_nothing_the_journal_cannot_hold(
         {"max_attempts": 0},
         {"max_attempts": 101},
         {"max_attempts": 1.5},
-        {"start_to_close_s": -1},
+        {"start_to_close_s": 0},
         {"start_to_close_s": 1e12},
         {"on_orphan": "again"},
         {"device": "Robot 1"},
@@ -231,7 +231,7 @@ CHOICES: dict[str, list[Any]] = {
     "requires": [None, (), ("a", "b", "a")],
     "after": [None, (), (A,), (B, B), (A, B)],
     "not_before": [None, datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)],
-    "start_to_close_s": [None, 0, 60],
+    "start_to_close_s": [None, 0.5, 60],
     "max_attempts": [1, 100],
 }
 
