@@ -3,18 +3,20 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
-from hub import api
+from hub import api, schedules
 from hub.explain import HubExplain
 from hub.gateway import Gateway
 from hub.settings import Settings
 from hub.sitter import Sitter
+from hub.timekeeper import Timekeeper
 from shared import system, tokens
 from shared.api.app import make_app
 from shared.api.context import NodeContext
@@ -70,10 +72,14 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         )
         app = make_app(
             context,
-            routes=(*api.routes(gateway.connected), api.sync(gateway.handle)),
+            routes=(*api.routes(gateway.connected), *schedules.ROUTES, api.sync(gateway.handle)),
             topics=api.topics(gateway.connected),
         )
-        await _serve(settings, app, gateway, sitter, stop, ready)
+        loops = {
+            "sitter": sitter.run,
+            "timekeeper": Timekeeper(replica, system.now_ms).run,
+        }
+        await _serve(settings, app, gateway, loops, stop, ready)
 
 
 def _dispatch(replica: Replica) -> tuple[Sitter, Gateway]:
@@ -91,13 +97,13 @@ async def _serve(
     settings: Settings,
     app: web.Application,
     gateway: Gateway,
-    sitter: Sitter,
+    loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
     stop: asyncio.Event,
     ready: Callable[[str], None],
 ) -> None:
     listen = parse_listen(settings.api.listen, "$.api.listen")
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(sitter.run(), name="sitter")]
+        running = [tasks.create_task(loop(), name=name) for name, loop in loops.items()]
         async with serve(app, listen) as url:
             ready(url)
             await stop.wait()

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
 
 from hub import api as hub_api
+from hub import schedules
 from shared.api.app import make_app
 from shared.api.context import NodeContext
 from shared.core.waiting import why
@@ -141,7 +142,7 @@ async def serve_node(
             explain=lambda task, status_of, now_ms: why(task, now_ms, status_of),
             is_stale=is_stale,
         )
-        routes = hub_api.routes(lambda: CONNECTED)
+        routes = (*hub_api.routes(lambda: CONNECTED), *schedules.ROUTES)
         app = make_app(context, routes, hub_api.topics(lambda: CONNECTED))
         async with serve(app, Listen("127.0.0.1", 0)) as url, ClientSession() as client:
             yield Served(url, node, client, context)
