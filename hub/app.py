@@ -7,17 +7,20 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from aiohttp import web
 
-from hub import api, schedules
+from hub import api, outbox, schedules, webhooks
+from hub.courier import Courier
 from hub.explain import HubExplain
 from hub.gateway import Gateway
-from hub.settings import Settings
+from hub.settings import Settings, secret_of
 from hub.sitter import Sitter
 from hub.timekeeper import Timekeeper
 from shared import system, tokens
+from shared.api import tasks as task_routes
 from shared.api.app import make_app
 from shared.api.context import NodeContext
 from shared.replica import Replica, open_replica
@@ -27,6 +30,7 @@ from shared.store import judge
 from shared.store.store import Identity
 
 HUB = "hub"
+Loops = Mapping[str, Callable[[], Coroutine[Any, Any, None]]]  # by name
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +76,18 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         )
         app = make_app(
             context,
-            routes=(*api.routes(gateway.connected), *schedules.ROUTES, api.sync(gateway.handle)),
+            routes=(
+                *api.routes(gateway.connected),
+                *schedules.ROUTES,
+                *webhooks.routes(settings.webhooks),
+                api.sync(gateway.handle),
+            ),
             topics=api.topics(gateway.connected),
         )
-        loops = {
+        loops: Loops = {
             "sitter": sitter.run,
             "timekeeper": Timekeeper(replica, system.now_ms).run,
+            **await _couriers(settings, context, chance),
         }
         await _serve(settings, app, gateway, loops, stop, ready)
 
@@ -93,11 +103,30 @@ def _dispatch(replica: Replica) -> tuple[Sitter, Gateway]:
     return sitter, gateway
 
 
+async def _couriers(settings: Settings, context: NodeContext, chance: Random) -> Loops:
+    secrets = {webhook.id: secret_of(webhook, os.environ) for webhook in settings.webhooks}
+    replica = context.replica
+    forgotten = await replica.write(partial(outbox.open_all, webhooks=settings.webhooks))
+    for webhook_id, pending in forgotten.items():
+        log.warning("webhook %s is not set any more; %s events are dropped", webhook_id, pending)
+    return {
+        f"webhook-{webhook.id}": Courier(
+            replica,
+            webhook,
+            secret=secrets[webhook.id],
+            render=lambda reading, task: task_routes.render(reading, context, task),
+            now_ms=context.now_ms,
+            chance=chance,
+        ).run
+        for webhook in settings.webhooks
+    }
+
+
 async def _serve(
     settings: Settings,
     app: web.Application,
     gateway: Gateway,
-    loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
+    loops: Loops,
     stop: asyncio.Event,
     ready: Callable[[str], None],
 ) -> None:
