@@ -18,6 +18,7 @@ from shared.api import (
     openapi,
     problem,
     static,
+    task_metrics,
     tasks,
 )
 from shared.api.context import NodeContext, Sample, Topic
@@ -55,6 +56,7 @@ def make_app(
         *node.ROUTES,
         *equipment.ROUTES,
         *tasks.ROUTES,
+        *task_metrics.ROUTES,
         *conflicts.ROUTES,
         *live.routes(feed),
         _metrics(feed, counter),
