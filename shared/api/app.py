@@ -18,6 +18,7 @@ from shared.api import (
     openapi,
     problem,
     static,
+    task_batch,
     task_metrics,
     tasks,
 )
@@ -56,6 +57,7 @@ def make_app(
         *node.ROUTES,
         *equipment.ROUTES,
         *tasks.ROUTES,
+        *task_batch.ROUTES,
         *task_metrics.ROUTES,
         *conflicts.ROUTES,
         *live.routes(feed),

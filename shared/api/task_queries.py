@@ -5,6 +5,7 @@ and cancelling are derived row by row, so a list of them looks at a bounded numb
 may be short and still have a next one.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
@@ -82,6 +83,18 @@ def get(reading: Reading, task_id: str, explain: Explain, now_ms: int) -> TaskVi
         attempts=attempts(reading, task_id, ATTEMPTS_MAX, task.reported),
         history=task_history.read(reading, task_id),
     )
+
+
+def several(reading: Reading, ids: Iterable[str], explain: Explain, now_ms: int) -> list[TaskView]:
+    """Return tasks that are known here, each as lists show it."""
+    status_of = statuses(reading)
+    found = []
+    for task_id in ids:
+        record, task = load(reading, task_id)
+        if task is not None:
+            why = waiting(task, explain, status_of, now_ms)
+            found.append(_brief(reading, task, record, why))
+    return found
 
 
 def attempts(

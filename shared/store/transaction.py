@@ -188,6 +188,13 @@ class Transaction(Reading):
         self.applied(event)
         return event
 
+    def begin_part(self) -> None:
+        """Let what this write appends from here on travel, and be judged, without what came before.
+
+        A write of many independent records need not fit one frame then.
+        """
+        self._written.clear()
+
     # ------------------------------------------------------------------ for sync: logs and bases
 
     def log(self, origin: str) -> Log | None:
