@@ -1,7 +1,7 @@
 """Two more queues in a SQLite file, each at its most durable: put, taken, acknowledged.
 
-Unlike Huey they keep a job until it is acknowledged, so a crash loses none: three commits a job, and
-an fsync each. Both are worked off by one caller in this process, without polls or sleeps.
+Unlike Huey they keep a job until it is acknowledged, so a crash loses none: three commits a job,
+and an fsync each. Both are worked off by one caller in this process, without polls or sleeps.
 """
 
 from collections.abc import Callable
