@@ -16,6 +16,9 @@ class Sizes(msgspec.Struct, frozen=True):
         idle_s: How long the idle agent is watched, seconds.
         settle_s: How long it is left alone before that, seconds.
         outage_s: How long the hub is away in the longer outage, seconds.
+        few_tasks: Tasks of the smaller hub that is asked for lists and counts.
+        many_tasks: Of the larger one.
+        questions: How often each question is asked for a sample.
     """
 
     repetitions: int = 5
@@ -27,6 +30,9 @@ class Sizes(msgspec.Struct, frozen=True):
     idle_s: float = 20.0
     settle_s: float = 3.0
     outage_s: float = 3.0
+    few_tasks: int = 10_000
+    many_tasks: int = 1_000_000
+    questions: int = 200
 
 
 FULL = Sizes()
@@ -40,4 +46,7 @@ QUICK = Sizes(
     idle_s=3.0,
     settle_s=1.0,
     outage_s=1.0,
+    few_tasks=1000,
+    many_tasks=20_000,
+    questions=50,
 )

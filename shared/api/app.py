@@ -19,6 +19,8 @@ from shared.api import (
     openapi,
     problem,
     static,
+    task_batch,
+    task_metrics,
     tasks,
 )
 from shared.api.context import NodeContext, Sample, Topic
@@ -56,6 +58,8 @@ def make_app(
         *node.ROUTES,
         *equipment.ROUTES,
         *tasks.ROUTES,
+        *task_batch.ROUTES,
+        *task_metrics.ROUTES,
         *conflicts.ROUTES,
         *live.routes(feed),
         _metrics(feed, counter),

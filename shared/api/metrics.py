@@ -15,7 +15,8 @@ from shared.store.transaction import Reading
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "skerry_"
 
-TASKS = "SELECT status, count(*) FROM tasks WHERE status <> '' GROUP BY status"
+TASKS = "SELECT status, sum(count) FROM task_counts WHERE status <> '' GROUP BY status"
+ATTEMPTS = "SELECT outcome, count FROM attempt_counts"
 EQUIPMENT = "SELECT coalesce(state, 'none'), count(*) FROM equipment WHERE retired = 0 GROUP BY 1"
 CONFLICTS = "SELECT count(*) FROM conflicts WHERE status = 'open'"
 
@@ -24,6 +25,7 @@ HELP = {
     "position": "Changes of records that this node has seen.",
     "parked_events": "Events that this node does not understand yet.",
     "tasks": "Tasks by journaled status.",
+    "attempts": "Attempts that this node knows of, by outcome; running ones too.",
     "equipment": "Equipment in use by shown state.",
     "conflicts_open": "Conflicts that wait for a person.",
     "http_requests_total": "Requests answered, by verb and status.",
@@ -96,6 +98,10 @@ def _of_node(context: NodeContext) -> Iterable[Sample]:
 
 def _stored(reading: Reading) -> list[Sample]:
     tasks = [Sample("tasks", n, {"status": s}) for s, n in reading.query(TASKS)]
+    attempts = [
+        Sample("attempts", n, {"outcome": outcome or "running"})
+        for outcome, n in reading.query(ATTEMPTS)
+    ]
     equipment = [Sample("equipment", n, {"state": s}) for s, n in reading.query(EQUIPMENT)]
     ((open_conflicts,),) = reading.query(CONFLICTS)
-    return [*tasks, *equipment, Sample("conflicts_open", open_conflicts)]
+    return [*tasks, *attempts, *equipment, Sample("conflicts_open", open_conflicts)]

@@ -137,11 +137,13 @@ class Planned(msgspec.Struct, frozen=True):
         id: Of the task.
         site: As given, or None.
         spec: What will be journaled.
+        given_at: Where in the submission's ``after`` each edge of the spec stands.
     """
 
     id: str
     site: str | None
     spec: Spec
+    given_at: tuple[int, ...]
 
 
 # ------------------------------------------------------------------ submit
@@ -166,6 +168,7 @@ def plan(submission: Submission, actor: str, now_ms: int, new_id: Callable[[], s
     type_, payload = _work(submission)
     harmless = OnOrphan.REQUEUE if type_ in HARMLESS_TWICE else OnOrphan.ASK
     _consistent(submission)
+    edges = _edges(submission, task_id)
     spec = Spec(
         type=type_,
         payload=payload,
@@ -173,7 +176,7 @@ def plan(submission: Submission, actor: str, now_ms: int, new_id: Callable[[], s
         requester=actor,
         device=submission.device,
         requires=tuple(dict.fromkeys(submission.requires)),
-        after=_edges(submission, task_id),
+        after=tuple(edges),
         not_before_ms=_ms_or_none(submission.not_before),
         start_to_close_s=submission.start_to_close_s,
         max_attempts=submission.max_attempts,
@@ -191,7 +194,7 @@ def plan(submission: Submission, actor: str, now_ms: int, new_id: Callable[[], s
         unique=submission.unique,
     )
     _bound(spec)
-    return Planned(task_id, submission.site, spec)
+    return Planned(task_id, submission.site, spec, tuple(edges.values()))
 
 
 def submit(
@@ -218,7 +221,8 @@ def submit(
         if known.site != site or not _is_same(known, planned.spec):
             raise Clash(f"another task has the id {planned.id}; submit with an id of its own")
         return planned.id, False
-    before = [_predecessor(tx, edge, site) for edge in planned.spec.after]
+    given = zip(planned.spec.after, planned.given_at, strict=True)
+    before = [_predecessor(tx, edge, at, site) for edge, at in given]
     actor = planned.spec.requester
     task_events.append(tx, planned.id, site, "task.submitted", planned.spec, actor)
     if tx.node.role == "agent" and _may_seat_itself(tx, planned.spec, site, before, can_run):
@@ -282,8 +286,10 @@ def _ms_or_none(moment: datetime.datetime | None) -> int | None:
     return None if moment is None else instants.ms(moment)
 
 
-def _edges(submission: Submission, task_id: str) -> tuple[Edge, ...]:
+def _edges(submission: Submission, task_id: str) -> dict[Edge, int]:
+    """Return each edge and where it was given first."""
     found: dict[str, Edge] = {}
+    at: dict[Edge, int] = {}
     for index, given in enumerate(submission.after):
         edge = (
             Edge(given) if isinstance(given, str) else Edge(given.task, given.on, given.on_failure)
@@ -296,7 +302,8 @@ def _edges(submission: Submission, task_id: str) -> tuple[Edge, ...]:
                 f"after names {edge.task} twice, differently; name it once",
                 ((place, "named before with other conditions"),),
             )
-    return tuple(found.values())
+        at.setdefault(edge, index)
+    return at
 
 
 def _bound(spec: Spec) -> None:
@@ -314,7 +321,7 @@ def _bound(spec: Spec) -> None:
         raise TooLarge(f"a task of {size} bytes; at most {BODY_BYTES_MAX}")
 
 
-def _predecessor(tx: Transaction, edge: Edge, site: str) -> Task:
+def _predecessor(tx: Transaction, edge: Edge, at: int, site: str) -> Task:
     """Return the task that an edge names.
 
     As it must exist before it can be named, and edges never change, tasks cannot come after each
@@ -324,7 +331,7 @@ def _predecessor(tx: Transaction, edge: Edge, site: str) -> Task:
     if task is None or task.site != site:
         raise Refused(
             f"after names {edge.task}, which is not known here; submit it first, or at the hub",
-            (("$.after", f"{edge.task} is not known"),),
+            ((f"$.after[{at}]", f"{edge.task} is not known"),),
         )
     return task
 

@@ -7,14 +7,23 @@ from typing import Annotated, Literal
 import msgspec
 
 from shared.api import body as bodies
-from shared.api import conditional, idempotency, task_actions, task_queries, task_submission
+from shared.api import (
+    conditional,
+    idempotency,
+    task_actions,
+    task_queries,
+    task_submission,
+    task_summary,
+)
 from shared.api.conditional import Precondition, Seen
 from shared.api.context import NodeContext, Topic
 from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, Page
 from shared.api.route import Answer, Call, Route, json, record
 from shared.api.sites import choose
-from shared.api.task_queries import Order, Summary, TaskFilters
+from shared.api.task_listing import Order
+from shared.api.task_queries import TaskFilters
 from shared.api.task_submission import Planned, PriorityWord, Submission
+from shared.api.task_summary import Summary
 from shared.core.ids import Name
 from shared.core.kinds.task_spec import PRIORITY_WORDS
 from shared.core.lifecycle import Status
@@ -26,11 +35,12 @@ from shared.store.transaction import Reading, Transaction
 
 KIND = "task"
 
-# An id is a UUID, so that paths not built yet, such as /api/tasks/batch, are not found.
+# An id is a UUID, so that it is never taken for the name of another path, such as summary.
 ONE = "/api/tasks/{id:[0-9a-fA-F-]{36}}"
 
 FOLLOWERS_MAX = 100  # told anew when a task changes; a list shows the others as well
-FOLLOWERS = """SELECT e.task FROM edges e JOIN tasks t ON t.id = e.task
+# CROSS JOIN makes SQLite begin with the edges; it would rather look at every waiting task.
+FOLLOWERS = """SELECT e.task FROM edges e CROSS JOIN tasks t ON t.id = e.task
     WHERE e.after = $1 AND t.status = 'waiting' LIMIT $2"""
 
 StatusWord = Literal[
@@ -60,6 +70,7 @@ class TaskQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     priority: tuple[PriorityWord, ...] = ()
     device: Names = ()
     requester: Requesters = ()
+    group: Names = ()
     order: Order = Order.NEWEST
     limit: Limit = LIMIT_DEFAULT
     cursor: Cursor | None = None
@@ -112,6 +123,7 @@ def _page(reading: Reading, context: NodeContext, asked: TaskQuery) -> Answer:
         priority=frozenset(PRIORITY_WORDS[word] for word in asked.priority),
         device=frozenset(asked.device),
         requester=frozenset(asked.requester),
+        group=frozenset(asked.group),
         order=asked.order,
     )
     now_ms = context.now_ms()
@@ -120,7 +132,7 @@ def _page(reading: Reading, context: NodeContext, asked: TaskQuery) -> Answer:
 
 
 def _summary(reading: Reading, context: NodeContext) -> Answer:
-    counts = task_queries.summary(reading, context.explain, context.now_ms())
+    counts = task_summary.summary(reading, context.explain, context.now_ms())
     return json(counts, headers={"Skerry-Position": str(changes.position(reading))})
 
 

@@ -8,7 +8,7 @@ import msgspec
 from shared.core import instants
 from shared.core import record as records
 from shared.core.event import Dot
-from shared.core.kinds.task import Allocation, Attempt, Failure, Task
+from shared.core.kinds.task import Allocation, Attempt, Claim, Failure, Reported, Task
 from shared.core.kinds.task_spec import Check, Edge, Retry
 from shared.core.lifecycle import ACTING, Status
 from shared.core.record import Record
@@ -145,18 +145,22 @@ def view(
     )
 
 
-def attempt_view(task_id: str, allocation: Allocation, attempt: Attempt) -> AttemptView:
-    """Return an attempt as the API shows it."""
+def attempt_view(
+    task_id: str, allocation: Allocation, attempt: Attempt, reported: Reported | None = None
+) -> AttemptView:
+    """Return an attempt as the API shows it, with what was reported if that was its run."""
+    claim = Claim(allocation.epoch, allocation.n, attempt.number)
+    told = reported if reported and reported.claim == claim else None
     return AttemptView(
         id=attempt.id,
         task=task_id,
         device=allocation.device,
         boot=attempt.boot,
-        claim=ClaimView(allocation.epoch, allocation.n, attempt.number),
+        claim=ClaimView(claim.epoch, claim.n, claim.attempt),
         started_at=instants.text(attempt.started_ms),
         ended_at=instants.text_or_none(attempt.ended_ms),
         outcome=attempt.outcome.value if attempt.outcome else None,
-        progress=None,
+        progress=told.progress if told else None,
         error=attempt.error,
         output=attempt.output,
     )

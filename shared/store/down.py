@@ -17,7 +17,7 @@ from shared.core.event import Event
 from shared.core.kinds import KINDS, record_kind
 from shared.core.vector import Vector
 from shared.errors import BadFrame
-from shared.store import journal
+from shared.store import journal, typed
 from shared.store import node as nodes
 from shared.store import records as rows
 from shared.store.database import sql
@@ -201,10 +201,7 @@ def _note_verdict(tx: Transaction, note: VerdictNote) -> Event | None:
     event = events.read(*marked[0])
     kind = KINDS.get(record_kind(event.header.kind))
     for side in kind.side_rows(event) if kind else ():
-        keys = " AND ".join(
-            f"{c} = ${i + 1}" for i, c in enumerate(side.table.columns[: side.table.key])
-        )
-        tx.execute(f"DELETE FROM {side.table.name} WHERE {keys}", *side.row[: side.table.key])  # noqa: S608 - names are ours
+        typed.remove(tx.db, side.table, side.row[: side.table.key])
     return event
 
 

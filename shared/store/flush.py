@@ -1,20 +1,21 @@
 """What gathers during a transaction, and how it is written: each record once."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core import register as registers
 from shared.core.event import Event
 from shared.core.kinds import KINDS, lane_of, record_kind
-from shared.core.kinds.kind import Lane, Table
+from shared.core.kinds.kind import Lane, Row, Table
 from shared.core.register import Register
-from shared.store import conflicts, journal
+from shared.store import conflicts, journal, typed
 from shared.store import records as rows
 from shared.store.database import sql
 from shared.store.node import Log
 from shared.store.records import Held
+from shared.store.typed import Tally
 
 Key = tuple[str, str]
 
@@ -66,10 +67,23 @@ class Gathered:
         del self.applied[lengths[2] :]
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a flush has made of the rows.
+
+    Attributes:
+        conflicts: Ids of conflicts whose rows changed.
+        rows: Typed rows as they stand now, of the records that changed.
+    """
+
+    conflicts: list[str]
+    rows: Mapping[Key, Row]
+
+
 def write(
     db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held], *, is_hub: bool
-) -> list[str]:
-    """Write everything gathered; return the ids of conflicts whose rows changed."""
+) -> Written:
+    """Write everything gathered."""
     rows.insert_new(db, (held[key] for key in gathered.before if held[key].is_new))
     if gathered.journal:
         db.executemany(journal.INSERT_SILENT, gathered.journal)
@@ -81,13 +95,15 @@ def write(
     changed: dict[Key, int] = {}
     for (key, _), (_, position) in gathered.registers.items():
         changed[key] = position
-    _write_typed_rows(db, [held[key] for key in changed])
-    _write_side_rows(db, gathered.applied)
+    tally = Tally()
+    made = _write_typed_rows(db, gathered, held, changed, tally)
+    _write_side_rows(db, gathered.applied, tally)
+    tally.write(db)
     if is_hub:
         _enter_scopes(db, held, changed)
     for log in gathered.logs.values():
         db.execute(UPDATE_LOG, (log.id, log.head, log.hash, log.acked, log.own))
-    return _derive_conflicts(db, gathered, held)
+    return Written(_derive_conflicts(db, gathered, held), made)
 
 
 def _write_registers(db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]) -> None:
@@ -108,24 +124,38 @@ def _write_registers(db: sqlite3.Connection, gathered: Gathered, held: Mapping[K
             db.executemany(text, batch)
 
 
-def _write_typed_rows(db: sqlite3.Connection, changed: list[Held]) -> None:
-    batches: dict[str, list[Any]] = {}
-    for held in changed:
-        kind = KINDS.get(held.record.kind)
-        if kind is not None:
-            batches.setdefault(kind.name, []).append(kind.row(held.record))
-    for name, batch in batches.items():
-        db.executemany(rows.upsert(KINDS[name].table), batch)
+def _write_typed_rows(
+    db: sqlite3.Connection,
+    gathered: Gathered,
+    held: Mapping[Key, Held],
+    changed: Iterable[Key],
+    tally: Tally,
+) -> dict[Key, Row]:
+    batches: dict[Table, list[typed.Change]] = {}
+    made: dict[Key, Row] = {}
+    for key in changed:
+        kind = KINDS.get(key[0])
+        if kind is None:
+            continue
+        made[key] = kind.row(held[key].record)
+        before = gathered.before[key]
+        old = before.row
+        if old is None and not before.is_new:
+            old = typed.standing(db, kind.table, made[key][: kind.table.key])
+        batches.setdefault(kind.table, []).append((old, made[key]))
+    for table, batch in batches.items():
+        typed.write(db, table, batch, tally)
+    return made
 
 
-def _write_side_rows(db: sqlite3.Connection, applied: list[Event]) -> None:
-    batches: dict[Table, list[Any]] = {}
+def _write_side_rows(db: sqlite3.Connection, applied: list[Event], tally: Tally) -> None:
+    batches: dict[Table, list[Row]] = {}
     for event in applied:
         kind = KINDS.get(record_kind(event.header.kind))
         for side in kind.side_rows(event) if kind else ():
             batches.setdefault(side.table, []).append(side.row)
     for table, batch in batches.items():
-        db.executemany(rows.upsert(table), batch)
+        typed.upsert(db, table, batch, tally)
 
 
 def _enter_scopes(

@@ -7,7 +7,7 @@ from functools import cache
 import msgspec
 
 from shared.core import register as registers
-from shared.core.kinds.kind import Table
+from shared.core.kinds.kind import Row, Table
 from shared.core.record import Record
 from shared.store.database import sql
 
@@ -19,11 +19,13 @@ class Held(msgspec.Struct, frozen=True, gc=False):
         id: Row id; given when the record is first touched.
         record: Registers as shown here.
         is_new: Not in the database yet.
+        row: Its row of the typed table as last written; None: look there.
     """
 
     id: int
     record: Record
     is_new: bool = False
+    row: Row | None = None
 
 
 FIND = sql("SELECT id, site FROM records WHERE kind = $1 AND subject = $2")
@@ -73,6 +75,42 @@ def upsert(table: Table) -> str:
         f"INSERT INTO {table.name} ({names}) VALUES ({marks}) "  # noqa: S608 - names are ours
         f"ON CONFLICT ({keys}) DO {action}{guard if settled else ''}"
     )
+
+
+@cache
+def insert(table: Table) -> str:
+    """Return the statement that adds a row to a typed table."""
+    names = ", ".join(table.columns)
+    marks = ", ".join(f"${i + 1}" for i in range(len(table.columns)))
+    return sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})")  # noqa: S608 - names are ours
+
+
+@cache
+def update(table: Table, changed: tuple[int, ...]) -> str:
+    """Return the statement that writes some columns of a row, given those and then its key.
+
+    SQLite moves a row in every index of which a column is named, whether it changes or not.
+    """
+    values = ", ".join(f"{table.columns[at]} = ${i + 1}" for i, at in enumerate(changed))
+    return sql(f"UPDATE {table.name} SET {values} WHERE {_is_key(table, len(changed))}")  # noqa: S608 - names are ours
+
+
+@cache
+def select(table: Table) -> str:
+    """Return the question for a whole row of a typed table."""
+    names = ", ".join(table.columns)
+    return sql(f"SELECT {names} FROM {table.name} WHERE {_is_key(table)}")  # noqa: S608 - names are ours
+
+
+@cache
+def delete(table: Table) -> str:
+    """Return the statement that removes a row of a typed table."""
+    return sql(f"DELETE FROM {table.name} WHERE {_is_key(table)}")  # noqa: S608 - names are ours
+
+
+def _is_key(table: Table, first: int = 0) -> str:
+    keys = table.columns[: table.key]
+    return " AND ".join(f"{column} = ${first + i + 1}" for i, column in enumerate(keys))
 
 
 def insert_new(db: sqlite3.Connection, held: Iterable[Held]) -> None:

@@ -188,6 +188,13 @@ class Transaction(Reading):
         self.applied(event)
         return event
 
+    def begin_part(self) -> None:
+        """Let what this write appends from here on travel, and be judged, without what came before.
+
+        A write of many independent records need not fit one frame then.
+        """
+        self._written.clear()
+
     # ------------------------------------------------------------------ for sync: logs and bases
 
     def log(self, origin: str) -> Log | None:
@@ -395,14 +402,14 @@ class Transaction(Reading):
         for key in self._gathered.before:
             self._held[key] = self.find(*key)
         gathered, self._gathered = self._gathered, Gathered()
-        conflicts = flush.write(self._db, gathered, self._held, is_hub=self.node.is_hub)
-        for key in gathered.before:
+        written = flush.write(self._db, gathered, self._held, is_hub=self.node.is_hub)
+        for key, before in gathered.before.items():
             held = self._held[key]
-            if held.is_new:
-                self._put(self._held, key, Held(held.id, held.record))
+            row = written.rows.get(key, before.row)
+            self._put(self._held, key, Held(held.id, held.record, row=row))
         for (key, _), (_, position) in gathered.registers.items():
             self._put(self._changes, key, position)
-        for conflict in conflicts:
+        for conflict in written.conflicts:
             self._put(self._changes, ("conflict", conflict), self._counts.position)
 
     def finish(self) -> tuple[Node, dict[Key, Held], list[Change]]:

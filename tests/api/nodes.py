@@ -20,9 +20,11 @@ from shared.core.kinds import task as tasks
 from shared.core.kinds.task import (
     Allocation,
     Attempt,
+    Claim,
     Failure,
     Outcome,
     Progress,
+    Reported,
     Seat,
     Task,
 )
@@ -133,6 +135,22 @@ def report(
         register=tasks.STATUS,
         body=body,
         actor="dispatcher",
+    )
+
+
+def tell_progress(tx: Transaction, task_id: str, number: int, **progress: Any) -> None:
+    """Write what an attempt under the task's allocation says of itself."""
+    task = tasks.read(tx.record("task", task_id))
+    assert task is not None
+    assert task.allocation is not None
+    claim = Claim(task.allocation.epoch, task.allocation.n, number)
+    tx.append(
+        site=task.site,
+        kind="task.progress",
+        subject=task_id,
+        register=tasks.PROGRESS,
+        body=Reported(claim, progress),
+        actor="handler",
     )
 
 

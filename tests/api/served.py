@@ -15,6 +15,7 @@ from hub import outbox, schedules, webhooks
 from hub.settings import Webhook
 from shared.api.app import make_app
 from shared.api.context import NodeContext
+from shared.core.kinds.task_spec import Spec
 from shared.core.waiting import why
 from shared.replica import Replica
 from shared.serving import serve
@@ -128,6 +129,7 @@ async def serve_node(
     sites: tuple[str, ...] = (SITE,),
     is_stale: Callable[[Any], bool] = lambda _record: False,
     hooks: tuple[Webhook, ...] = (),
+    can_run: Callable[[Spec], bool] | None = None,
 ) -> AsyncIterator[Served]:
     """Open a node and serve it on a free port."""
     async with open_node(folder, role, device) as node:
@@ -143,6 +145,7 @@ async def serve_node(
             new_id=node.new_id,
             explain=lambda task, status_of, now_ms: why(task, now_ms, status_of),
             is_stale=is_stale,
+            can_run=can_run,
         )
         routes = (
             *hub_api.routes(lambda: CONNECTED),

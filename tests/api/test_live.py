@@ -2,16 +2,19 @@
 
 import asyncio
 import socket as sockets
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType
 
-from shared.api import live_feed
+from shared.api import live_feed, task_actions
 from shared.core.kinds.equipment import PERSON, Created, Report, State
+from shared.core.kinds.task_spec import Priority
+from shared.core.lifecycle import Status
 from shared.store.transaction import Transaction
-from tests.api.nodes import SITE, hello
+from tests.api.nodes import SITE, hello, seat_at, tell_progress
 from tests.api.served import TOKENS, WAIT_S, Served, hear
 
 ALL = ["equipment", "tasks", "conflicts", "devices"]
@@ -240,6 +243,70 @@ async def test_one_who_does_not_read_is_cut_off_and_the_others_are_not(hub: Serv
         code, reason = await closing(deaf)
         assert code == 4408
         assert "1000" in reason
+
+
+async def test_a_deaf_listener_of_tasks_comes_back_and_misses_nothing(hub: Served) -> None:
+    """It is told that it lagged, the others hear everything, and from its position it goes on."""
+    big = {"text": "x" * 5000}  # more than the kernel buffers for one who does not read
+    ids = [await hub.node.submit(type="x", payload=big) for _ in range(300)]
+    small = TCPConnector(socket_factory=_with_small_buffer)
+    async with (
+        ClientSession(connector=small, read_bufsize=1024) as deaf_client,
+        deaf_client.ws_connect(f"{hub.url}/api/live") as deaf,
+        hub.live(subscribe=["tasks"]) as other,
+    ):
+        await deaf.send_json({"subscribe": ["tasks"], "token": TOKENS["ada"]})
+        position = (await hear(deaf))["position"]
+        await hear(other)
+        connection = deaf._conn
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.pause_reading()
+        for turn in range(8):
+            await hub.replica.write(partial(prioritise_all, ids=ids, turn=turn))
+            heard = [(await hear(other))["record"]["id"] for _ in ids]
+            assert heard == ids, "the one that listens is not held up"
+        connection.transport.resume_reading()
+        while (message := await deaf.receive(timeout=WAIT_S)).type is WSMsgType.TEXT:
+            position = msgspec.json.decode(message.data)["position"]
+        assert (message.type, message.data) == (WSMsgType.CLOSE, 4408)
+    latest: dict[str, Any] = {}
+    async with hub.live(subscribe=["tasks"], after=position) as socket:
+        assert (await hear(socket))["type"] == "subscribed"
+        while ids[-1] not in latest:
+            record = (await hear(socket))["record"]
+            latest[record["id"]] = record
+    last = (await hub.get("/api/tasks?limit=500"))["items"]
+    wanted = {task["id"]: task["etag"] for task in last}
+    assert {id_: record["etag"] for id_, record in latest.items()} == wanted
+
+
+async def test_progress_is_told_and_coalesced(hub: Served) -> None:
+    task_id = await hub.node.submit()
+    await hub.replica.write(lambda tx: seat_at(tx, task_id, "robot-1"))
+    await hub.node.report(task_id, Status.RUNNING, number=1)
+    async with hub.live(subscribe=["tasks", f"task:{task_id}"]) as socket:
+        await hear(socket)
+
+        def burst(tx: Transaction) -> None:
+            for done in range(500):
+                tell_progress(tx, task_id, 1, done=done)
+
+        await hub.replica.write(burst)
+        told = [await hear(socket) for _ in range(2)]
+        assert {m["topic"] for m in told} == {"tasks", f"task:{task_id}"}
+        for message in told:
+            assert message["record"]["attempts"][0]["progress"] == {"done": 499}
+            assert message["record"] == await hub.get(f"/api/tasks/{task_id}")
+        await hub.node.report(task_id, Status.SUCCEEDED, number=1)
+        assert (await hear(socket))["record"]["status"] == "succeeded", "no other message came"
+
+
+def prioritise_all(tx: Transaction, ids: list[str], turn: int) -> None:
+    """Change the priority of tasks, in one transaction."""
+    for task_id in ids:
+        priority = Priority.LOW if turn % 2 else Priority.HIGH
+        task_actions.set_priority(tx, task_id, priority, "ada")
 
 
 async def settled(hub: Served) -> None:

@@ -143,7 +143,7 @@ def test_a_field_that_is_unknown_or_out_of_bounds_is_no_submission(fields: dict[
 def test_the_defaults_are_those_of_the_contract() -> None:
     planned = plan()
     assert planned == Planned(
-        A, None, Spec("command", {"argv": ["echo", "hello"]}, Priority.NORMAL, "ada")
+        A, None, Spec("command", {"argv": ["echo", "hello"]}, Priority.NORMAL, "ada"), ()
     )
     assert planned.spec.max_attempts == 3
     assert (planned.spec.retry.base_s, planned.spec.retry.max_s) == (1, 300)

@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 
-from shared.api import pages, task_queries
+from shared.api import pages, task_queries, task_summary
 from shared.api.pages import Page
-from shared.api.task_queries import Order, Summary, TaskFilters
+from shared.api.task_listing import Order
+from shared.api.task_queries import TaskFilters
+from shared.api.task_summary import Summary
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import Priority
 from shared.core.lifecycle import Status
 from shared.core.task_view import TaskView
 from shared.core.waiting import StatusOf, Waiting, queued, why
 from shared.errors import Invalid, NotFound
-from tests.api.nodes import START_MS, Node, carry, open_node, seat_at
+from tests.api.nodes import START_MS, Node, carry, open_node, seat_at, tell_progress
 
 A = "0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3a"
 
@@ -58,7 +60,7 @@ async def everything(node: Node, limit: int, **filters: Any) -> list[TaskView]:
 
 
 async def summary(node: Node) -> Summary:
-    return await node.replica.read(lambda r: task_queries.summary(r, explain, node.clock()))
+    return await node.replica.read(lambda r: task_summary.summary(r, explain, node.clock()))
 
 
 async def a_task_of_each_status(node: Node) -> dict[str, str]:
@@ -111,6 +113,24 @@ async def test_a_task_shows_its_attempts_its_history_and_why_it_waits(hub: Node)
     ]
     assert [c.dot.seq for c in shown.history] == [1, 2, 3, 4, 5, 6]
     assert {c.actor for c in shown.history} == {"ada", "hub", "dispatcher"}
+
+
+async def test_progress_is_shown_with_the_attempt_that_reported_it(hub: Node) -> None:
+    task_id = await hub.submit()
+    await hub.replica.write(lambda tx: seat_at(tx, task_id, "robot-1"))
+    await hub.report(task_id, Status.RUNNING, number=1)
+    await hub.replica.write(lambda tx: tell_progress(tx, task_id, 1, step="fetch"))
+    assert [a.progress for a in (await get(hub, task_id)).attempts] == [{"step": "fetch"}]
+    await hub.report(task_id, Status.WAITING, number=1)
+    await hub.report(task_id, Status.RUNNING, number=2)
+    assert [a.progress for a in (await get(hub, task_id)).attempts] == [{"step": "fetch"}, None]
+    await hub.replica.write(lambda tx: tell_progress(tx, task_id, 2, step="deliver"))
+    assert [a.progress for a in (await get(hub, task_id)).attempts] == [None, {"step": "deliver"}]
+    (listed,) = (await page(hub)).items
+    assert [a.progress for a in listed.attempts] == [{"step": "deliver"}]
+    await hub.replica.write(lambda tx: seat_at(tx, task_id, "robot-2"))
+    shown = (await get(hub, task_id)).attempts
+    assert [a.progress for a in shown] == [None, None], "an older allocation's is history"
 
 
 async def test_waiting_is_shown_in_the_words_of_the_api(hub: Node) -> None:
@@ -248,7 +268,7 @@ async def test_a_summary_counts_every_status_and_priority_zeros_too(hub: Node) -
 async def test_a_summary_of_more_than_it_looks_at_says_so(hub: Node) -> None:
     ids = await a_task_of_each_status(hub)
     counts = await hub.replica.read(
-        lambda r: task_queries.summary(r, explain, START_MS, explained_max=4)
+        lambda r: task_summary.summary(r, explain, START_MS, explained_max=4)
     )
     assert not counts.exact
     assert sum(counts.by_status.values()) == counts.total == len(ids)

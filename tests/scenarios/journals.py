@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from shared.core import chain
+from tests.shared.counting import assert_counted
 
 LOGS = "SELECT id, name, head, hash FROM origins WHERE head > 0 ORDER BY name"
 EVENTS = "SELECT seq, header, body, hash FROM journal WHERE origin = ? ORDER BY seq"
@@ -20,10 +21,14 @@ class Head(msgspec.Struct, frozen=True):
 
 
 def verify(data: Path) -> dict[str, Head]:
-    """Return the head of each whole log in a data folder; every link of each was checked."""
+    """Return the head of each whole log in a data folder.
+
+    Every link of each was checked, and every counter against the rows that it counts.
+    """
     with contextlib.closing(sqlite3.connect(data / "skerry.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert_counted(db)
         logs = db.execute(LOGS).fetchall()
         for origin, name, head, hash_at_head in logs:
             expected, last = 1, chain.GENESIS

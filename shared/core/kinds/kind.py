@@ -21,6 +21,18 @@ class Lane(enum.IntEnum):
     RECORDS = 1  # the rest
 
 
+class Counter(msgspec.Struct, frozen=True):
+    """A table that tells how many rows of another share some values, without looking at them.
+
+    Attributes:
+        name: Of the table; its columns are those counted and ``count``.
+        columns: What is counted, columns of the other table; NULL counts as ''.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+
+
 class Table(msgspec.Struct, frozen=True):
     """A typed table that a kind fills.
 
@@ -29,12 +41,14 @@ class Table(msgspec.Struct, frozen=True):
         columns: Its columns, those of the primary key first.
         key: How many of them are the primary key.
         settled: Column that, once set, is not unset by an older event that arrives later.
+        counter: Counts its rows, kept in the transaction that changes them; None: nothing does.
     """
 
     name: str
     columns: tuple[str, ...]
     key: int = 1
     settled: str | None = None
+    counter: Counter | None = None
 
 
 class SideRow(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from shared.core.event import Event, device_of
-from shared.core.kinds.kind import Kind, Lane, Row, SideRow, Table
+from shared.core.kinds.kind import Counter, Kind, Lane, Row, SideRow, Table
 from shared.core.kinds.task import (
     BODIES,
     REGISTER_OF,
@@ -24,6 +24,8 @@ from shared.core.lifecycle import Status
 from shared.core.policy import Policy
 from shared.core.record import Record
 from shared.errors import Invalid
+
+NO_DEADLINE = 2**53 - 1  # sorts after every other
 
 _spec = msgspec.msgpack.Decoder(Spec).decode
 _canonical = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -129,7 +131,10 @@ TASKS = Table(
         "created_at",
         "updated_at",
         "seated",
+        "group_key",
+        "deadline",
     ),
+    counter=Counter("task_counts", ("site", "status", "type", "priority")),
 )
 ATTEMPTS = Table(
     "attempts",
@@ -149,6 +154,7 @@ ATTEMPTS = Table(
     ),
     key=4,
     settled="ended_at",
+    counter=Counter("attempt_counts", ("outcome",)),
 )
 
 
@@ -158,7 +164,8 @@ EDGES = Table("edges", ("after", "task"), key=2)
 def _row(record: Record) -> Row:
     task = read(record)
     if task is None:
-        return (record.subject, record.site, "", 0, "", None, "", "", 0, 0, 0)
+        nothing = (record.subject, record.site, "", 0, "", None, "", "", 0, 0, 0, None)
+        return (*nothing, NO_DEADLINE)
     return (
         task.id,
         task.site,
@@ -171,7 +178,14 @@ def _row(record: Record) -> Row:
         task.created_ms,
         task.updated_ms,
         1 if task.allocation else 0,
+        task.spec.group,
+        _deadline(task.spec.deadline_ms),
     )
+
+
+def _deadline(deadline_ms: int | None) -> int:
+    """Return what the column holds: a device may write any number, a column takes 64 bits."""
+    return NO_DEADLINE if deadline_ms is None else max(0, min(deadline_ms, NO_DEADLINE))
 
 
 def _side_rows(event: Event) -> tuple[SideRow, ...]:

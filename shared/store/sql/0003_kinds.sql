@@ -1,4 +1,5 @@
--- Typed tables: a row per record, for lists and filters. Rewritten whenever the record changes.
+-- Typed tables: a row per record, for lists and filters. When a record changes, only the columns that
+-- are another now are written, so an index costs nothing until one of its own columns changes.
 
 CREATE TABLE equipment (
     id TEXT PRIMARY KEY,
@@ -23,14 +24,36 @@ CREATE TABLE tasks (
     submitter TEXT NOT NULL,           -- device of the submission
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    seated INTEGER NOT NULL            -- 1: allocated
-) STRICT;
-CREATE INDEX tasks_urgent ON tasks (priority, id);
+    seated INTEGER NOT NULL,           -- 1: allocated
+    group_key TEXT,                    -- of tasks that run one at a time; NULL: of none
+    deadline INTEGER NOT NULL          -- Unix ms; 9007199254740991: none, which sorts last
+) STRICT, WITHOUT ROWID;
+-- Each filter of a list has an index for each order (shared/api/task_listing.py): by id, newest first, and
+-- by urgency. A change of status moves a task in the three that hold the status, and in no other.
+CREATE INDEX tasks_urgent ON tasks (priority, deadline, id);
+CREATE INDEX tasks_by_priority ON tasks (priority, id);
 CREATE INDEX tasks_by_status ON tasks (status, id);
+CREATE INDEX tasks_by_status_urgent ON tasks (status, priority, deadline, id);
+CREATE INDEX tasks_by_type ON tasks (type, id);
+CREATE INDEX tasks_by_type_urgent ON tasks (type, priority, deadline, id);
 CREATE INDEX tasks_by_device ON tasks (device, status, id);
--- What is not over: the dispatcher at start, the hub's allocation.
-CREATE INDEX tasks_open ON tasks (id)
-    WHERE status IN ('waiting', 'running', 'cancelling', 'unknown');
+CREATE INDEX tasks_by_device_urgent ON tasks (device, priority, deadline, id);
+CREATE INDEX tasks_by_requester ON tasks (requester, id);
+CREATE INDEX tasks_by_requester_urgent ON tasks (requester, priority, deadline, id);
+-- Most tasks are of no group and cost nothing here.
+CREATE INDEX tasks_by_group ON tasks (group_key, id) WHERE group_key IS NOT NULL;
+CREATE INDEX tasks_by_group_urgent ON tasks (group_key, priority, deadline, id)
+    WHERE group_key IS NOT NULL;
+
+-- How many tasks there are of each: a summary must not look at a million rows. No row: none.
+CREATE TABLE task_counts (
+    site TEXT NOT NULL,
+    status TEXT NOT NULL,              -- as in tasks
+    type TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (site, status, type, priority)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE attempts (
     task TEXT NOT NULL,
@@ -46,6 +69,14 @@ CREATE TABLE attempts (
     error TEXT,                        -- JSON
     output TEXT,                       -- JSON
     PRIMARY KEY (task, epoch, n, number)
+) STRICT, WITHOUT ROWID;
+-- What ended in a window of time, for throughput and durations.
+CREATE INDEX attempts_ended ON attempts (ended_at) WHERE ended_at IS NOT NULL;
+
+-- How many attempts ended in each way; '': they run.
+CREATE TABLE attempt_counts (
+    outcome TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Order constraints, to find who comes after a task.

@@ -4,6 +4,10 @@ import re
 
 import pytest
 
+from agent import dispatcher, orphans
+from hub import returned
+from shared.api import metrics, task_listing, task_metrics, task_summary, tasks
+from shared.api.task_listing import Index, Order
 from shared.store import changes, feed, journal
 from shared.store import node as nodes
 from shared.store import records as rows
@@ -13,7 +17,8 @@ from shared.store.judge import PARKED
 from tests.shared.making import RED
 from tests.shared.nodes import open_node
 
-SMALL = {"origins", "node", "lanes"}  # a row per log, or one
+# A row per log, or one; or one per type, status and priority.
+SMALL = {"origins", "node", "lanes", "task_counts", "attempt_counts"}
 QUERIES = {
     "feed, records lane": feed.RECORDS,
     "feed, control lane": feed.CONTROL,
@@ -35,14 +40,14 @@ QUERIES = {
     "its base": rows.BASE,
     "a base's position": rows.BASE_POSITION,
     "heads of a device": uploads.LOGS_OF_DEVICE,
-    "tasks, most urgent": "SELECT id FROM tasks ORDER BY priority, id LIMIT $1",
-    "tasks by status": "SELECT id FROM tasks WHERE status = $1 AND id > $2 ORDER BY id LIMIT $3",
-    "tasks of a device": (
-        "SELECT id FROM tasks WHERE device = $1 AND status = $2 AND id > $3 ORDER BY id LIMIT $4"
-    ),
-    "open tasks": (
-        "SELECT id FROM tasks WHERE status IN ('waiting', 'running', 'cancelling', 'unknown')"
-    ),
+    "counts of tasks": task_summary.COUNTS,
+    "open tasks": task_summary.OPEN_IDS,
+    "counts of attempts": metrics.ATTEMPTS,
+    "what comes after a changed task": tasks.FOLLOWERS,
+    "attempts that ended in a window": task_metrics.ENDED,
+    "tasks that wait at a device": dispatcher.WAITING_HERE,
+    "tasks that a device was running": orphans.ACTING_HERE,
+    "tasks that a device held": returned.HELD,
     "successors": "SELECT task FROM edges WHERE after = $1",
     "attempts": "SELECT * FROM attempts WHERE task = $1 ORDER BY task, epoch, n, number",
     "equipment in use": "SELECT id FROM equipment WHERE retired = 0 AND id > $1 ORDER BY id",
@@ -58,6 +63,29 @@ def test_the_plan_uses_an_index(text: str) -> None:
     count = max((int(n) for n in re.findall(r"\?(\d+)", text)), default=0)
     # A word fits nowhere better than a number would: the planner does not look at values.
     plan = [row[3] for row in node.db.execute(f"EXPLAIN QUERY PLAN {text}", (1,) * count)]
+    assert_no_scan_and_no_sort(plan, text)
+
+
+LISTS = [
+    *((index, Order.NEWEST) for index in (*task_listing.NEWEST, task_listing.ALL_NEWEST)),
+    *((index, Order.URGENT) for index in (*task_listing.URGENT, task_listing.ALL_URGENT)),
+]
+
+
+@pytest.mark.parametrize(("index", "order"), LISTS, ids=lambda given: getattr(given, "name", None))
+def test_each_stretch_of_a_list_is_one_range_of_its_index(index: Index, order: Order) -> None:
+    text = sql(task_listing.statement(index, order))
+    count = max(int(n) for n in re.findall(r"\?(\d+)", text))
+    db = open_node("hub", "hub").db
+    (plan,) = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}", (1,) * count)]
+    key = "(deadline,id)>(?,?)" if order is Order.URGENT else "id<?"
+    condition = " AND ".join([*(f"{column}=?" for column in index.fixed), key])
+    name = f"INDEX {index.name}" if index.name else "PRIMARY KEY"
+    assert plan == f"SEARCH tasks USING {name} ({condition})"
+
+
+def assert_no_scan_and_no_sort(plan: list[str], text: str) -> None:
+    """Nothing that grows is read whole, nothing is sorted."""
     for step in plan:
         scanned = re.match(r"SCAN (\w+)(.*)", step)
         by_index = scanned is not None and "INDEX" in scanned[2]

@@ -1,0 +1,186 @@
+"""Lists and counts among ten thousand and among a million tasks; submissions to a real hub."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import msgspec
+from aiohttp import ClientSession
+
+from bench import many_tasks, nodes, programs
+from bench.figures import Figure, Rate, Target, figure
+from bench.sizes import Sizes
+from hub.explain import HubExplain
+from shared import system
+from shared.api import pages, task_queries, task_summary
+from shared.api.task_listing import Order
+from shared.api.task_queries import TaskFilters
+from shared.core.ids import uuid7
+from shared.core.kinds.task_kind import NO_DEADLINE
+from shared.core.kinds.task_spec import Priority
+from shared.core.lifecycle import Status
+from shared.replica import Replica
+from shared.store.transaction import Reading
+
+LIMIT = 50
+UNFINISHED = 50  # tasks that wait or run, of any number: a fleet's work does not grow with its past
+MEDIAN_MS = Target(5, at_most=True)
+FLAT = Target(2, at_most=True)
+CLIENTS = 64
+SUBMISSION = b'{"type": "deliver", "payload": {"to": "ward-7"}, "priority": "high"}'
+
+Question = Callable[[Reading], Any]
+_encode = msgspec.json.Encoder().encode
+
+
+async def run(sizes: Sizes, folder: Path) -> list[Figure]:
+    """Measure the questions in both sizes in turns, then the submissions."""
+    small, large = sizes.few_tasks, sizes.many_tasks
+    for count in (small, large):
+        many_tasks.build(folder / str(count), count, UNFINISHED)
+    samples: dict[str, dict[int, list[tuple[float, float]]]] = {}
+    async with (
+        nodes.open_hub(folder / str(small)) as few,
+        nodes.open_hub(folder / str(large)) as many,
+    ):
+        for name in _questions(small):
+            samples[name] = {small: [], large: []}
+        for _ in range(sizes.repetitions):
+            for count, replica in ((small, few), (large, many)):
+                for name, question in _questions(count).items():
+                    samples[name][count].append(await _ask(replica, question, sizes.questions))
+    found: list[Figure] = []
+    for name, by_count in samples.items():
+        found += _figures(name, by_count, small, large)
+    submitted = [
+        await _submissions_s(folder / f"submit-{number}", sizes.rate_s)
+        for number in range(sizes.repetitions)
+    ]
+    name = f"{CLIENTS} clients submit by REST"
+    return [*found, figure("queries", name, "tasks/s", submitted)]
+
+
+def _figures(
+    name: str, by_count: dict[int, list[tuple[float, float]]], small: int, large: int
+) -> list[Figure]:
+    found = []
+    for at, suffix in ((0, ""), (1, ", p99")):
+        few, many = ([sample[at] for sample in by_count[count]] for count in (small, large))
+        first = f"{name}, {small:,}{suffix}"
+        found.append(figure("queries", first, "ms", few, target=None if at else MEDIAN_MS))
+        second = f"{name}, {large:,}{suffix}"
+        found.append(figure("queries", second, "ms", many, target=None if at else MEDIAN_MS))
+        if not at:
+            flat = f"{name}, of {small:,}"
+            found.append(figure("queries", flat, "ms", many, beside=(first, few), target=FLAT))
+    return found
+
+
+# ------------------------------------------------------------------ questions
+
+
+def _questions(count: int) -> dict[str, Question]:
+    """Return what is asked, by name, among so many tasks."""
+    middle = uuid7(many_tasks.START_MS + many_tasks.APART_MS * count // 2, 0)
+    newest = pages.write_cursor("newest", 0, 0, middle)
+    urgent = pages.write_cursor("urgent", Priority.NORMAL.value, NO_DEADLINE, middle)
+    device, type_ = frozenset({many_tasks.DEVICES[0]}), frozenset({many_tasks.TYPES[0]})
+    done, dead = frozenset({Status.SUCCEEDED}), frozenset({Status.DEAD})
+    return {
+        "newest": _list(TaskFilters()),
+        "newest, from the middle": _list(TaskFilters(), newest),
+        "urgent": _list(TaskFilters(order=Order.URGENT)),
+        "urgent, from the middle": _list(TaskFilters(order=Order.URGENT), urgent),
+        "succeeded": _list(TaskFilters(status=done)),
+        "of a device": _list(TaskFilters(device=device)),
+        "of a device, urgent": _list(TaskFilters(device=device, order=Order.URGENT)),
+        "dead ones of a type": _list(TaskFilters(type=type_, status=dead)),
+        "of a rare requester": _list(TaskFilters(requester=frozenset({"rare"}))),
+        "blocked, urgent": _list(
+            TaskFilters(status=frozenset({Status.BLOCKED}), order=Order.URGENT)
+        ),
+        "summary": _summary,
+    }
+
+
+def _list(filters: TaskFilters, cursor: str | None = None) -> Question:
+    explain = HubExplain(dict)
+
+    def question(reading: Reading) -> Any:
+        return task_queries.page(reading, filters, LIMIT, cursor, explain, system.now_ms())
+
+    return question
+
+
+def _summary(reading: Reading) -> Any:
+    counts = task_summary.summary(reading, HubExplain(dict), system.now_ms())
+    if not counts.exact:
+        raise RuntimeError("the summary has not looked at every unfinished task")
+    return counts
+
+
+async def _ask(replica: Replica, question: Question, times: int) -> tuple[float, float]:
+    """Return the median and the 99th percentile of asking and encoding, ms."""
+    taken = []
+    for _ in range(times):
+        start = perf_counter()
+        _encode(await replica.read(question))
+        taken.append((perf_counter() - start) * 1000)
+    taken.sort()
+    return median(taken), taken[-(-99 * times // 100) - 1]
+
+
+# ------------------------------------------------------------------ submissions
+
+
+async def _submissions_s(folder: Path, seconds: float) -> float:
+    """Return how many tasks a second a hub takes durably; its clients share its two cores."""
+    port = programs.free_port()
+    settings = programs.write_hub_settings(folder, port)
+    arguments = ("serve", "--config", settings)
+    async with programs.running(folder / "hub.log", "hub", *arguments) as program:
+        await program.until_ready(port)
+        start = perf_counter()
+        async with asyncio.TaskGroup() as group:
+            running = [
+                group.create_task(_submit_on(port, start + seconds), name=f"client-{number}")
+                for number in range(CLIENTS)
+            ]
+        taken = Rate(sum(one.result() for one in running), perf_counter() - start)
+        held = await _total(port)
+    if held != taken.count:
+        raise RuntimeError(f"{taken.count} tasks were acknowledged, and the hub counts {held}")
+    return taken.per_s
+
+
+async def _submit_on(port: int, until_s: float) -> int:
+    """Submit until a moment; a bare socket, so that little of the client is in the figure."""
+    reader, writer = await asyncio.open_connection(programs.HOST, port)
+    head = (
+        f"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {programs.TOKEN}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(SUBMISSION)}\r\n\r\n"
+    )
+    request = head.encode() + SUBMISSION
+    count = 0
+    try:
+        while perf_counter() < until_s:
+            writer.write(request)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            if not answer.startswith(b"HTTP/1.1 201"):
+                raise RuntimeError(answer.decode())
+            length = answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
+            await reader.readexactly(int(length))
+            count += 1
+    finally:
+        writer.close()
+    return count
+
+
+async def _total(port: int) -> int:
+    headers = {"Authorization": f"Bearer {programs.TOKEN}"}
+    url = f"http://{programs.HOST}:{port}/api/tasks/summary"
+    async with ClientSession(headers=headers) as client, client.get(url) as answer:
+        return int((await answer.json())["total"])
