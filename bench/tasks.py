@@ -1,4 +1,4 @@
-"""No-op tasks run to completion, from submission to the durable outcome, beside Huey's jobs."""
+"""No-op tasks run to completion, from submission to the durable outcome, beside other queues."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import msgspec
 from agent import boot
 from agent.dispatcher import Dispatcher
 from agent.handlers.handler import Output, Run
-from bench import nodes
+from bench import nodes, queue_peers
 from bench.figures import Figure, Target, figure
 from bench.polling import until
 from bench.queue_huey import open_queue
@@ -55,11 +55,16 @@ class Noop:
 async def run(sizes: Sizes, folder: Path) -> list[Figure]:
     """Measure, each repetition all contenders one after the other, in new databases."""
     peer: list[float] = []
+    others: dict[str, list[float]] = {"litequeue": [], "persist-queue": []}
     together: list[float] = []
     alone: list[float] = []
     for number in range(sizes.repetitions):
         with open_queue(folder / f"huey-{number}.db") as queue:
             peer.append(queue.completions_s(sizes.tasks))
+        path = folder / f"litequeue-{number}.db"
+        others["litequeue"].append(queue_peers.litequeue_s(path, sizes.tasks))
+        path = folder / f"persist-queue-{number}"
+        others["persist-queue"].append(queue_peers.persist_queue_s(path, sizes.tasks))
         place = folder / f"together-{number}"
         together.append(await _completions_s(place, sizes.tasks, at_once=TOGETHER))
         place = folder / f"alone-{number}"
@@ -67,6 +72,10 @@ async def run(sizes: Sizes, folder: Path) -> list[Figure]:
     beside = (PEER, peer)
     return [
         figure("tasks", PEER, "jobs/s", peer),
+        *(
+            figure("tasks", f"{name} put, take and acknowledge", "jobs/s", found)
+            for name, found in others.items()
+        ),
         figure(
             "tasks", f"{TOGETHER} at once", "tasks/s", together, beside=beside, target=Target(1, 2)
         ),
