@@ -99,14 +99,16 @@ def plan(tasks: Sequence[BatchTask], actor: str, context: NodeContext) -> list[S
 
 def _submit(tx: Transaction, steps: Sequence[Step], context: NodeContext) -> Answer:
     is_new = False
+    ids: dict[int, str] = {}
     for step in steps:
         tx.begin_part()
         with _at(step.place):
-            _, is_first = task_submission.submit(tx, step.planned, step.site, context.can_run)
+            ids[step.place], is_first = task_submission.submit(
+                tx, step.planned, step.site, context.can_run
+            )
         is_new |= is_first
-    in_place = sorted(steps, key=lambda step: step.place)
-    ids = [step.planned.id for step in in_place]
-    items = task_queries.several(tx, ids, context.explain, context.now_ms())
+    in_place = (ids[place] for place in sorted(ids))
+    items = task_queries.several(tx, in_place, context.explain, context.now_ms())
     return json(Submitted(items), status=201 if is_new else 200)
 
 
