@@ -99,6 +99,8 @@ def _dispatcher(settings: Settings, folder: Path, replica: Replica, chance: Rand
         now_ms=system.now_ms,
         boot_ms=system.boot_ms,
         chance=chance,
+        aging_s=settings.dispatcher.aging_s,
+        limits=settings.queues,
     )
 
 

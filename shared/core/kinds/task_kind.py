@@ -106,6 +106,9 @@ TASKS = Table(
         "created_at",
         "updated_at",
         "seated",
+        "group_name",
+        "deadline_at",
+        "unique_key",
     ),
 )
 ATTEMPTS = Table(
@@ -135,7 +138,7 @@ EDGES = Table("edges", ("after", "task"), key=2)
 def _row(record: Record) -> Row:
     task = read(record)
     if task is None:
-        return (record.subject, record.site, "", 0, "", None, "", "", 0, 0, 0)
+        return (record.subject, record.site, "", 0, "", None, "", "", 0, 0, 0, None, None, None)
     return (
         task.id,
         task.site,
@@ -148,6 +151,9 @@ def _row(record: Record) -> Row:
         task.created_ms,
         task.updated_ms,
         1 if task.allocation else 0,
+        task.spec.group,
+        task.spec.deadline_ms,
+        task.spec.unique,
     )
 
 

@@ -23,7 +23,10 @@ CREATE TABLE tasks (
     submitter TEXT NOT NULL,           -- device of the submission
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    seated INTEGER NOT NULL            -- 1: allocated
+    seated INTEGER NOT NULL,           -- 1: allocated
+    group_name TEXT,                   -- tasks of one group run one at a time, in order
+    deadline_at INTEGER,
+    unique_key TEXT                    -- one unfinished task of a type with this key
 ) STRICT;
 CREATE INDEX tasks_urgent ON tasks (priority, id);
 CREATE INDEX tasks_by_status ON tasks (status, id);
