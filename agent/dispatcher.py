@@ -96,6 +96,7 @@ class Dispatcher:
         self._wait = wait
         self._backlog = Backlog(self._aging_ms)
         self._starts = rates.Starts(limits)
+        self._paused: Mapping[tuple[str, str], str | None] = {}
         self._unread: deque[str] = deque()  # held, but not looked at since the start
         self._runs: dict[str, Acting] = {}
         self._close: dict[str, Move] = {}  # what becomes of waiting tasks that will not run
@@ -192,6 +193,7 @@ class Dispatcher:
         """Take note of what changed, decide, and write all that follows in one transaction."""
         # Runs that ended in the same round of the loop get their turn first.
         await asyncio.sleep(0)
+        await self._look_at_queues()
         await self._look(self._news.take())
         await self._read_on()
         self._stop_late()
@@ -233,12 +235,22 @@ class Dispatcher:
         room = Room(
             capacity=0 if deciding and self._draining else self._concurrency,
             asked=self._backlog.asked,
+            paused=self._paused,
             limits=self._limits,
             starts=self._starts.by_wall(self._now_ms(), self._boot_ms()),
         )
         return rooms.with_runs(room, [self._runs[i].task for i in runs])
 
     # ------------------------------------------------------------------ what has changed
+
+    async def _look_at_queues(self) -> None:
+        if not self._news.take_queues():
+            return
+        try:
+            self._paused = await self._replica.read(news.paused)
+        except BaseException:
+            self._news.note_queues()
+            raise
 
     async def _read_on(self) -> None:
         """Look at some more of what was held when we started."""

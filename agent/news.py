@@ -20,6 +20,8 @@ HELD = """SELECT id, site, group_name, created_at, priority, deadline_at, status
     WHERE device = $1 AND status IN ('waiting', 'running', 'cancelling', 'unknown') AND seated = 1
     ORDER BY status, id"""
 
+PAUSED = "SELECT site, type, reason FROM queues WHERE paused = 1"
+
 Statuses = Mapping[str, Status | None]
 
 
@@ -42,12 +44,16 @@ class News:
         self._heard = heard
         self._dirty: dict[str, int] = {}  # changed at this position, not yet looked at
         self._fresh: dict[str, int] = {}  # known as of this position, from our own writes
+        self._queues = True  # whether pauses have to be looked at
 
     def on_changes(self, changes: list[Change]) -> None:
         """Note what a commit has changed."""
         for change in changes:
             if change.kind == "task":
                 self.note(change.subject, change.position)
+            elif change.kind == "queue":
+                self.note_queues()
+                self._heard.set()
 
     def note(self, task_id: str, position: int) -> None:
         """Note that a task has to be looked at."""
@@ -58,6 +64,15 @@ class News:
         """Note that a task is known as of a position."""
         self._fresh[task_id] = position
 
+    def take_queues(self) -> bool:
+        """Say whether pauses have to be looked at, and forget it."""
+        changed, self._queues = self._queues, False
+        return changed
+
+    def note_queues(self) -> None:
+        """Note that pauses have to be looked at."""
+        self._queues = True
+
     def take(self) -> list[str]:
         """Return the tasks to look at, and forget them."""
         dirty, self._dirty = self._dirty, {}
@@ -67,6 +82,11 @@ class News:
         newest = max(dirty.values())
         self._fresh = {i: at for i, at in self._fresh.items() if at > newest}
         return found
+
+
+def paused(reading: Reading) -> dict[tuple[str, str], str | None]:
+    """Return the paused queues by site and type, and why."""
+    return {(site, type_): reason for site, type_, reason in reading.query(PAUSED)}
 
 
 def held(reading: Reading, device: str) -> list[Held]:

@@ -17,6 +17,7 @@ from shared.api import (
     node,
     openapi,
     problem,
+    queues,
     static,
     tasks,
 )
@@ -48,13 +49,14 @@ def make_app(
     """
     feed = LiveFeed(
         context.replica,
-        (equipment.topic(context), tasks.topic(context), conflicts.TOPIC, *topics),
+        (equipment.topic(context), tasks.topic(context), queues.TOPIC, conflicts.TOPIC, *topics),
     )
     counter = RequestCounter()
     described = (
         *node.ROUTES,
         *equipment.ROUTES,
         *tasks.ROUTES,
+        *queues.ROUTES,
         *conflicts.ROUTES,
         *live.routes(feed),
         _metrics(feed, counter),

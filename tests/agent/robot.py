@@ -17,6 +17,7 @@ from agent.handlers.handler import Handler, HandlerFailed, Output, Run
 from agent.limits import Limits
 from shared.core import ids
 from shared.core.clock import ClockTrust
+from shared.core.kinds import queue as queues
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import (
     REGISTER_OF,
@@ -229,6 +230,19 @@ class Robot:
         epoch = self.replica.node.hub_epoch
         asked = RecallRequest(epoch, n, "needed elsewhere")
         await self.replica.write(lambda tx: append(tx, task_id, "task.recall_requested", asked))
+
+    async def pause(self, type_: str = "scripted", *, paused: bool = True) -> None:
+        """Write what the API writes of a queue."""
+        await self.replica.write(
+            lambda tx: tx.append(
+                site=SITE,
+                kind="queue.paused",
+                subject=queues.subject(SITE, type_),
+                register=queues.PAUSED,
+                body=queues.Paused(paused, "lunch" if paused else None),
+                actor="ada",
+            )
+        )
 
     async def why(self, task_id: str) -> list[tuple[str, str | None]]:
         """Return reason and reference of all that keeps a task."""

@@ -15,6 +15,7 @@ from tests.agent.robot import (
     DEVICE,
     START_MS,
     Robot,
+    Scripted,
     VirtualTime,
     append,
     attempt_of,
@@ -339,6 +340,31 @@ async def test_starts_beyond_a_rate_wait_until_it_allows_them(tmp_path: Path) ->
         await asyncio.sleep(0)
         assert len(one.handler.runs) == 2
         time.advance(1)
+        await one.until(waits, Status.SUCCEEDED)
+
+
+async def test_a_paused_queue_starts_nothing_and_loses_nothing_over_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with robot(tmp_path, handlers={"other": Scripted("other")}) as one:
+        running = await one.submit(HELD)
+        await one.until(running, Status.RUNNING)
+        await one.pause()
+        waits = await one.submit()
+        other = await one.submit(type_="other")
+        one.handler.gate.set()
+        await one.until(running, Status.SUCCEEDED)  # what runs goes on
+        await one.until(other, Status.SUCCEEDED)
+        await one.until_why(waits, ("paused", None))
+    async with robot(tmp_path, handlers={"other": Scripted("other")}, boot="boot-2") as one:
+        other = await one.submit(type_="other")
+        await one.until(other, Status.SUCCEEDED)
+        task = await one.task(waits)
+        waiting = one.dispatcher.explain(task, lambda _: None, START_MS)
+        assert waiting is not None
+        assert waiting.status is Status.QUEUED
+        assert waiting.reasons[0].message == "the queue scripted is paused: lunch"
+        await one.pause(paused=False)
         await one.until(waits, Status.SUCCEEDED)
 
 

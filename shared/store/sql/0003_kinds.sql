@@ -35,6 +35,19 @@ CREATE INDEX tasks_by_device ON tasks (device, status, id);
 CREATE INDEX tasks_open ON tasks (id)
     WHERE status IN ('waiting', 'running', 'cancelling', 'unknown');
 
+-- The unfinished task of a unique key: a key that is used each day must not cost more each day.
+CREATE INDEX tasks_unique ON tasks (site, type, unique_key, id)
+    WHERE unique_key IS NOT NULL AND status IN ('waiting', 'running', 'cancelling', 'unknown');
+
+-- Queues that were ever paused: the others have no record.
+CREATE TABLE queues (
+    id TEXT PRIMARY KEY,               -- site:type
+    site TEXT NOT NULL,
+    type TEXT NOT NULL,
+    paused INTEGER NOT NULL,           -- 1: its tasks may not start
+    reason TEXT
+) STRICT;
+
 CREATE TABLE attempts (
     task TEXT NOT NULL,
     epoch TEXT NOT NULL,               -- '': the agent's own allocation
