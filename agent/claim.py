@@ -79,9 +79,9 @@ def ask(tx: Transaction, task_id: str) -> Task | None:
 
 
 def give_back(tx: Transaction, task_id: str) -> Task | None:
-    """Answer a recall: give a task that does not run back to the hub.
+    """Answer a recall: give a task back to the hub, unless it runs: then its end is the answer.
 
-    One that has started is not given back; how it ends is the answer.
+    Also one that waits for a retry: its run has really ended, so nothing of it acts here.
     """
     task = tasks.read(tx.record("task", task_id))
     if task is None or task.recall is None or not is_ours(task, tx.node):

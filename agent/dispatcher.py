@@ -2,33 +2,26 @@
 
 Intent is durable before the act, the outcome after it. Each turn of the loop is one transaction:
 the outcomes of the runs that ended since the last one, and the starts that take their place.
-
-What waits when the agent starts is read in the order in which it would start, some with each turn:
-of a hundred thousand tasks the first runs long before the last is read. Only who stands before whom
-in a group must be known of all, and is (``news.held``).
+What is known of tasks, and what becomes of those that will not run, is ``intake.py``.
 """
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from agent import claim, moves, news, schedule, timers
+from agent import claim, schedule, timers
 from agent import limits as rates
-from agent import order as orders
 from agent import room as rooms
 from agent.attempt import Acting, Result, conclude
-from agent.backlog import Backlog
 from agent.claim import Move
 from agent.handlers.handler import Handler, Run
+from agent.intake import Intake
 from agent.limits import Limits
-from agent.news import Held, News, Statuses
 from agent.orphans import settle_orphans
 from agent.room import Room
 from agent.schedule import Decision
@@ -45,8 +38,6 @@ from shared.store.transaction import Transaction
 TICK_S = 10.0  # timers look at the clocks again: a wall clock jumps, and a machine may sleep
 RETRY_S = 2.0  # after a write that the disk refused
 STOP_S = 15.0  # for runs that were told to stop; a command takes at most ten to be killed
-CLOSE_MAX = 256  # tasks ended a turn though they never ran; runs do not wait for thousands
-READ_MAX = 200  # tasks a read: a long one would pin the journal's WAL
 
 log = logging.getLogger(__name__)
 
@@ -94,16 +85,14 @@ class Dispatcher:
         self._aging_ms = round(aging_s * 1000)
         self._limits = limits
         self._wait = wait
-        self._backlog = Backlog(self._aging_ms)
-        self._starts = rates.Starts(limits)
-        self._paused: Mapping[tuple[str, str], str | None] = {}
-        self._unread: deque[str] = deque()  # held, but not looked at since the start
-        self._runs: dict[str, Acting] = {}
-        self._close: dict[str, Move] = {}  # what becomes of waiting tasks that will not run
-        self._cancel: set[str] = set()  # running tasks to stop
-        self._ended: dict[str, Result] = {}  # runs that have ended, not yet recorded
         self._changed = asyncio.Event()
-        self._news = News(self._changed)
+        self._intake = Intake(
+            replica, self._changed, types=self.types, aging_ms=self._aging_ms, now_ms=now_ms
+        )
+        self._backlog = self._intake.backlog
+        self._starts = rates.Starts(limits)
+        self._runs: dict[str, Acting] = {}
+        self._ended: dict[str, Result] = {}  # runs that have ended, not yet recorded
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
@@ -152,7 +141,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Settle what the last process left, then run tasks until cancelled."""
-        with self._replica.subscribe(self._news.on_changes):
+        with self._replica.subscribe(self._intake.on_changes):
             await self._insist(self._begin)
             async with asyncio.TaskGroup() as group:
                 while True:
@@ -174,28 +163,13 @@ class Dispatcher:
     async def _begin(self) -> None:
         """Settle orphans and learn what is held here."""
         await settle_orphans(self._replica, self._folder, self._boot)
-        device = self._replica.node.device
-        held = await self._replica.read(lambda reading: news.held(reading, device))
-        now_ms = self._now_ms()
-        for one in held:
-            if one.group is not None:
-                self._backlog.join(one.id, (one.site, one.group), one.created_ms, now_ms)
-        held.sort(key=partial(self._reading_order, now_ms=now_ms))
-        self._unread.extend(one.id for one in held)
-
-    def _reading_order(self, held: Held, now_ms: int) -> tuple[bool, int, int, int, str]:
-        level = orders.level_of(held.priority, now_ms - held.created_ms, self._aging_ms)
-        deadline_ms = orders.NO_DEADLINE_MS if held.deadline_ms is None else held.deadline_ms
-        waits = held.status is Status.WAITING
-        return (not waits, level, deadline_ms, held.created_ms, held.id)
+        await self._intake.begin()
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
         """Take note of what changed, decide, and write all that follows in one transaction."""
         # Runs that ended in the same round of the loop get their turn first.
         await asyncio.sleep(0)
-        await self._look_at_queues()
-        await self._look(self._news.take())
-        await self._read_on()
+        await self._intake.catch_up()
         self._stop_late()
         now_ms = self._now_ms()
         room = self._room(deciding=True)
@@ -208,7 +182,7 @@ class Dispatcher:
             for task in candidates:
                 self._backlog.restore(task.id, now_ms)
             self._shown = self._room()
-        if candidates or self._close or self._unread:
+        if candidates or self._intake.has_more:
             self._changed.set()  # there may be more
 
     def _pause_s(self) -> float | None:
@@ -235,73 +209,11 @@ class Dispatcher:
         room = Room(
             capacity=0 if deciding and self._draining else self._concurrency,
             asked=self._backlog.asked,
-            paused=self._paused,
+            paused=self._intake.paused,
             limits=self._limits,
             starts=self._starts.by_wall(self._now_ms(), self._boot_ms()),
         )
         return rooms.with_runs(room, [self._runs[i].task for i in runs])
-
-    # ------------------------------------------------------------------ what has changed
-
-    async def _look_at_queues(self) -> None:
-        if not self._news.take_queues():
-            return
-        try:
-            self._paused = await self._replica.read(news.paused)
-        except BaseException:
-            self._news.note_queues()
-            raise
-
-    async def _read_on(self) -> None:
-        """Look at some more of what was held when we started."""
-        part = [self._unread.popleft() for _ in range(min(READ_MAX, len(self._unread)))]
-        try:
-            await self._look(part)
-        except BaseException:
-            self._unread.extendleft(reversed(part))
-            raise
-
-    async def _look(self, task_ids: Sequence[str]) -> None:
-        """Read tasks and take note of them."""
-        for first in range(0, len(task_ids), READ_MAX):
-            part = task_ids[first : first + READ_MAX]
-            for task, statuses in await self._replica.read(partial(news.read, task_ids=part)):
-                self._hear(task, statuses)
-
-    def _hear(self, task: Task, statuses: Statuses) -> None:
-        """Take note of a task as it is now."""
-        now_ms, node = self._now_ms(), self._replica.node
-        self._backlog.heard(task.id, task.status, now_ms)
-        self._close.pop(task.id, None)
-        if not claim.is_held(task, node):
-            self._backlog.leave(task.id, now_ms)
-        elif task.spec.group is not None:
-            key = (task.site, task.spec.group)
-            self._backlog.join(task.id, key, task.created_ms, now_ms)
-        if task.status is not Status.WAITING or not claim.is_ours(task, node):
-            self._backlog.remove(task.id)
-            run = self._runs.get(task.id)
-            if task.cancel_asked and task.status is Status.RUNNING and run and run.why is None:
-                self._cancel.add(task.id)
-            return
-        move = self._closing(task)
-        if move is not None:
-            self._backlog.remove(task.id)
-            self._close[task.id] = move
-        else:
-            self._backlog.put(task, now_ms, statuses)
-
-    def _closing(self, task: Task) -> Move | None:
-        """Return what becomes of a waiting task that will not run here whatever happens."""
-        if task.cancel_asked:
-            return _close(task.id, Signal.CANCEL, "cancelled on request")
-        if task.recall is not None:
-            return partial(claim.give_back, task_id=task.id)
-        if self._concurrency and task.spec.type not in self._handlers:
-            device = self._replica.node.device
-            reason = f"{device} runs no tasks of type {task.spec.type}"
-            return _close(task.id, Signal.DIE, reason)
-        return None
 
     # ------------------------------------------------------------------ what is written
 
@@ -316,9 +228,9 @@ class Dispatcher:
             aging_ms=self._aging_ms,
         )
         for task_id, reason in decision.doomed.items():
-            self._close[task_id] = _close(task_id, Signal.CANCEL, reason)
+            self._intake.close(task_id, Signal.CANCEL, reason)
         for task_id, reason in decision.expired.items():
-            self._close[task_id] = _close(task_id, Signal.EXPIRE, reason)
+            self._intake.close(task_id, Signal.EXPIRE, reason)
         return decision
 
     async def _move(self, decision: Decision, group: asyncio.TaskGroup) -> None:
@@ -327,11 +239,11 @@ class Dispatcher:
         made: dict[str, Move] = {}
         for task_id, result in ended.items():
             made[task_id] = self._outcome(self._runs[task_id], result)
-        self._cancel &= self._runs.keys() - ended.keys()
-        for task_id in self._cancel:
+        stopping = {i for i, run in self._runs.items() if run.why is not None}
+        for task_id in self._intake.take_cancels(self._runs.keys() - ended.keys() - stopping):
             attempt = self._runs[task_id].attempt
             made[task_id] = partial(claim.begin_cancel, task_id=task_id, attempt=attempt)
-        made.update(islice(self._close.items(), CLOSE_MAX))
+        made.update(self._intake.closing())
         made.update((i, partial(claim.ask, task_id=i)) for i in decision.ask)
         now_ms = self._now_ms()
         attempts = {i: ids.uuid7(now_ms, self._chance.getrandbits(74)) for i in decision.start}
@@ -343,7 +255,7 @@ class Dispatcher:
             return
         self._idle.clear()
         try:
-            moved = await self._write(made)
+            moved = await self._intake.write(made)
             for task_id in ended.keys() & moved.keys():
                 del self._ended[task_id], self._runs[task_id]
             for task_id, task in moved.items():
@@ -398,34 +310,3 @@ class Dispatcher:
             return claim.settle(tx, acting.task, acting.attempt, follow)
 
         return settle
-
-    async def _write(self, made: Mapping[str, Move]) -> Mapping[str, Task | None]:
-        """Make moves in one transaction; return the tasks as they are afterwards.
-
-        One that cannot be moved is left alone until it changes; a run of it is then an orphan at
-        the next start.
-
-        Raises:
-            StoreError: Nothing was written.
-        """
-        moved = await moves.make(self._replica, made)
-        if not moved.is_whole:
-            self._changed.set()  # what was written must be acted on first
-        for task_id in (*moved.tasks, *moved.failed):
-            self._close.pop(task_id, None)
-            self._cancel.discard(task_id)
-        for task_id in moved.failed:
-            self._backlog.remove(task_id)
-        for task_id, task in moved.tasks.items():
-            if task is None or (task.status is Status.WAITING and task.spec.after):
-                # It waits again for others, whose statuses are not at hand: look at them.
-                self._backlog.remove(task_id)
-                self._news.note(task_id, moved.position)
-            else:
-                self._news.know(task_id, moved.position)
-                self._hear(task, {})
-        return {**moved.tasks, **dict.fromkeys(moved.failed)}
-
-
-def _close(task_id: str, signal: Signal, reason: str) -> Move:
-    return partial(claim.close, task_id=task_id, signal=signal, reason=reason)

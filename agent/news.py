@@ -16,25 +16,29 @@ from shared.core.lifecycle import Status
 from shared.store.transaction import Change, Reading
 
 STATUS = "SELECT status FROM tasks WHERE id = $1"
-HELD = """SELECT id, site, group_name, created_at, priority, deadline_at, status FROM tasks
-    WHERE device = $1 AND status IN ('waiting', 'running', 'cancelling', 'unknown') AND seated = 1
-    ORDER BY status, id"""
-
+WAITING = """SELECT id FROM tasks WHERE device = $1 AND status = 'waiting' AND seated = 1
+    ORDER BY CASE WHEN $3 = 0 OR priority <= 1 OR created_at >= $2 THEN priority
+        WHEN priority - ($2 - created_at) / $3 < 1 THEN 1
+        ELSE priority - ($2 - created_at) / $3 END,
+    deadline_at IS NULL, deadline_at, created_at, id"""
+GROUPED = """SELECT id, site, group_name, created_at FROM tasks
+    WHERE device = $1 AND status IN ('waiting', 'running', 'cancelling', 'unknown')
+    AND seated = 1 AND group_name IS NOT NULL"""
 PAUSED = "SELECT site, type, reason FROM queues WHERE paused = 1"
 
 Statuses = Mapping[str, Status | None]
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What the row of a task that is not over says of it."""
+    """What a device holds when its agent starts.
 
-    id: str
-    site: str
-    group: str | None
-    created_ms: int
-    priority: int
-    deadline_ms: int | None
-    status: Status
+    Attributes:
+        waiting: Ids of the tasks that wait, as ``order.py`` would have them, ``not_before`` apart.
+        grouped: Members of groups that are not over: id, site, group, created_ms.
+    """
+
+    waiting: list[str]
+    grouped: list[tuple[str, str, str, int]]
 
 
 class News:
@@ -89,14 +93,14 @@ def paused(reading: Reading) -> dict[tuple[str, str], str | None]:
     return {(site, type_): reason for site, type_, reason in reading.query(PAUSED)}
 
 
-def held(reading: Reading, device: str) -> list[Held]:
-    """Return the tasks of a device that are not over."""
-    return [
-        Held(task_id, site, group, created_ms, priority, deadline_ms, Status(status))
-        for task_id, site, group, created_ms, priority, deadline_ms, status in reading.query(
-            HELD, device
-        )
+def held(reading: Reading, device: str, now_ms: int, aging_ms: int) -> Held:
+    """Return what a device holds; the database sorts, which holds nobody up."""
+    waiting = [task_id for (task_id,) in reading.query(WAITING, device, now_ms, aging_ms)]
+    grouped = [
+        (task_id, site, group, created_ms)
+        for task_id, site, group, created_ms in reading.query(GROUPED, device)
     ]
+    return Held(waiting, grouped)
 
 
 def read(reading: Reading, task_ids: Iterable[str]) -> Sequence[tuple[Task, Statuses]]:

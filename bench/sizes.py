@@ -16,6 +16,8 @@ class Sizes(msgspec.Struct, frozen=True):
         idle_s: How long the idle agent is watched, seconds.
         settle_s: How long it is left alone before that, seconds.
         outage_s: How long the hub is away in the longer outage, seconds.
+        waiting: Tasks that wait on one device.
+        decisions: Decisions over them, a sample.
     """
 
     repetitions: int = 5
@@ -27,6 +29,8 @@ class Sizes(msgspec.Struct, frozen=True):
     idle_s: float = 20.0
     settle_s: float = 3.0
     outage_s: float = 3.0
+    waiting: int = 100_000
+    decisions: int = 2000
 
 
 FULL = Sizes()
@@ -40,4 +44,6 @@ QUICK = Sizes(
     idle_s=3.0,
     settle_s=1.0,
     outage_s=1.0,
+    waiting=5000,
+    decisions=300,
 )

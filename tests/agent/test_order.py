@@ -1,13 +1,17 @@
 """Who goes first and who waits for what: order, groups, locks, permits, times; a real journal."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from agent import news
 from agent.limits import Limits, Rate
+from agent.order import order
 from shared.core.kinds.task import Outcome, Seat, Task
 from shared.core.kinds.task_spec import Edge, Offline, Priority
 from shared.core.lifecycle import Status
@@ -369,6 +373,29 @@ async def test_a_paused_queue_starts_nothing_and_loses_nothing_over_a_restart(
 
 
 # ------------------------------------------------------------------ many
+
+
+async def test_the_order_of_reading_at_a_start_is_the_order_of_starting(tmp_path: Path) -> None:
+    time, chance, aging_ms = VirtualTime(), Random(11), 900_000
+    async with robot(tmp_path, time=time, running=False) as one:
+        for _ in range(120):
+            time.advance(chance.choice((0, 1, 200)))
+            await one.submit(
+                priority=chance.choice(list(Priority)),
+                deadline_ms=chance.choice((None, None, START_MS, START_MS + 9000)),
+                group=chance.choice((None, "beds", "meals")),
+            )
+        await one.submit(allocation=one.allocation(device="robot-2"))
+        time.ms -= 3_000_000  # a wall clock set back: some are of the future
+        for aging in (aging_ms, 0):
+            question = partial(news.held, device=DEVICE, now_ms=time.now_ms(), aging_ms=aging)
+            held = await one.replica.read(question)
+            made = [await one.task(task_id) for task_id in held.waiting]
+            places = [order(task, time.now_ms(), aging) for task in made]
+            assert len(places) == 120
+            assert places == sorted(places)
+            grouped = {task.id for task in made if task.spec.group is not None}
+            assert {task_id for task_id, *_ in held.grouped} == grouped
 
 
 async def test_more_than_one_read_of_waiting_tasks_run_in_their_order_after_a_start(

@@ -20,6 +20,8 @@ TINY = Sizes(
     idle_s=0.05,
     settle_s=0,
     outage_s=0,
+    waiting=300,
+    decisions=50,
 )
 FIELDS = {
     "bench": str,
@@ -60,7 +62,7 @@ async def test_every_benchmark_measures_something_and_says_so_in_one_shape(tmp_p
     assert len(table(figures).splitlines()) == len(figures) + 1
 
 
-@pytest.mark.parametrize("name", ["agent", "restart"])
+@pytest.mark.parametrize("name", ["agent", "restart", "decision"])
 async def test_the_real_programs_are_measured_too(tmp_path: Path, name: str) -> None:
     figures = await program.measure((name,), TINY, tmp_path)
     assert {shown.bench for shown in figures} == {"disk", name}

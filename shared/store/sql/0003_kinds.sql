@@ -38,7 +38,6 @@ CREATE INDEX tasks_open ON tasks (id)
 -- The unfinished task of a unique key: a key that is used each day must not cost more each day.
 CREATE INDEX tasks_unique ON tasks (site, type, unique_key, id)
     WHERE unique_key IS NOT NULL AND status IN ('waiting', 'running', 'cancelling', 'unknown');
-
 -- Queues that were ever paused: the others have no record.
 CREATE TABLE queues (
     id TEXT PRIMARY KEY,               -- site:type

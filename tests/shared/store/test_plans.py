@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from agent.news import GROUPED
 from shared.api.task_submission import UNFINISHED_ALIKE
 from shared.store import changes, feed, journal
 from shared.store import node as nodes
@@ -45,6 +46,7 @@ QUERIES = {
         "SELECT id FROM tasks WHERE status IN ('waiting', 'running', 'cancelling', 'unknown')"
     ),
     "an unfinished task of a unique key": UNFINISHED_ALIKE,
+    "members of groups that are not over": GROUPED,
     "successors": "SELECT task FROM edges WHERE after = $1",
     "attempts": "SELECT * FROM attempts WHERE task = $1 ORDER BY task, epoch, n, number",
     "equipment in use": "SELECT id FROM equipment WHERE retired = 0 AND id > $1 ORDER BY id",
