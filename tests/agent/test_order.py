@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from agent import news
+from agent import claim, news
 from agent.limits import Limits, Rate
 from agent.order import order
 from shared.core.kinds.task import Outcome, Seat, Task
@@ -233,6 +233,23 @@ async def test_a_recall_of_one_that_runs_or_of_an_older_allocation_changes_nothi
         await one.recall(older, n=1)
         one.handler.gate.set()
         assert await ran(one, running, older) == [running, older]
+
+
+@pytest.mark.parametrize("stop", ["recall", "permit", "cancel"])
+async def test_the_transaction_of_a_start_looks_again(tmp_path: Path, stop: str) -> None:
+    """Promise 3: what arrives between the decision and its commit counts."""
+    async with robot(tmp_path, running=False) as one:
+        given = await one.adopt_hub("e1")
+        offline = Offline.RELEASE if stop == "permit" else Offline.KEEP
+        task_id = await one.submit(allocation=given, offline=offline)
+        if stop == "recall":
+            await one.recall(task_id)
+        elif stop == "cancel":
+            await one.ask_cancel(task_id)
+        start = partial(claim.start, task_id=task_id, attempt_id="a", boot="boot-1")
+        task = await one.replica.write(start)
+        assert task == await one.task(task_id)
+        assert task.status is Status.WAITING
 
 
 # ------------------------------------------------------------------ times
