@@ -86,6 +86,10 @@ def decide_and_check(desk: Desk, seed: int) -> None:
         assert desk.ahead(desk.tasks[name]) is None, f"seed {seed}: {name} overtakes in its group"
     desk.apply(part, candidates)
     check_constraints(desk, seed)
+    if not desk.running and whole.wake_ms is not None:  # nothing else would wake it
+        wake_ms = desk.backlog.wake_ms(desk.now_ms, desk.room())
+        assert wake_ms is not None, f"seed {seed}"
+        assert wake_ms <= whole.wake_ms, f"seed {seed}: it would oversleep"
 
 
 def check_constraints(desk: Desk, seed: int) -> None:
