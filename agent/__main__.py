@@ -3,10 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from agent import app, client, settings
 from shared import program
+from shared.version import VERSION
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="skerry-agent", description="An agent of a Skerry fleet.")
-    parser.add_argument("--version", action="version", version=version("skerry"))
+    parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True)
     program.add_flags(commands.add_parser("run", help="run the agent"), "127.0.0.1:8471")
     client.add_commands(commands)

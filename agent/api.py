@@ -7,6 +7,7 @@ import msgspec
 
 from agent.uplink import UplinkStatus
 from shared.api import body as bodies
+from shared.api import idempotency
 from shared.api.context import Sample
 from shared.api.route import Answer, Call, Route, json
 
@@ -35,8 +36,13 @@ def routes(uplink: Uplink) -> tuple[Route, ...]:
 
     async def put(call: Call) -> Answer:
         asked = await bodies.read(call.request, UplinkChange)
-        await uplink.set_enabled(asked.enabled)
-        return json(uplink.status())
+
+        async def turn() -> Answer:
+            await uplink.set_enabled(asked.enabled)
+            return json(uplink.status())
+
+        # A request that comes again late must not turn what somebody has turned back since.
+        return await idempotency.act(call, turn)
 
     return (
         Route(

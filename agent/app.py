@@ -4,8 +4,7 @@ import asyncio
 import importlib
 import logging
 import os
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -23,6 +22,7 @@ from shared.serving import serve
 from shared.settings import parse_listen
 from shared.store.store import Identity
 from shared.sync.frame import DeviceStatus
+from shared.version import VERSION
 
 HUB_TOKEN = "SKERRY_HUB_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -51,17 +51,16 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
     ) as replica:
         if replica.notice is not None:
             log.warning("%s: going on under a new incarnation", replica.notice)
-        dispatcher = _dispatcher(settings, folder, replica, chance)
-        machines = Machines(
-            replica, _drivers(settings, chance), site=device.site, boot_ms=system.boot_ms
-        )
+        wired = _drivers(settings, chance)
+        dispatcher = _dispatcher(settings, folder, replica, chance, wired)
+        machines = Machines(replica, wired, site=device.site, boot_ms=system.boot_ms)
         uplink = _uplink(settings, folder, replica, dispatcher, chance)
         context = NodeContext(
             replica=replica,
             role="agent",
             id=device.id,
             sites=(device.site,),
-            version=version("skerry"),
+            version=VERSION,
             tokens=tokens.gather(folder, settings.api.tokens, os.environ),
             hosts=frozenset(),
             now_ms=system.now_ms,
@@ -89,13 +88,16 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
                 task.cancel()
 
 
-def _dispatcher(settings: Settings, folder: Path, replica: Replica, chance: Random) -> Dispatcher:
+def _dispatcher(
+    settings: Settings, folder: Path, replica: Replica, chance: Random, wired: Sequence[Wired]
+) -> Dispatcher:
     return Dispatcher(
         replica,
-        handlers.build(settings.handlers),
+        handlers.build(settings.handlers, [one.driver for one in wired]),
         folder=folder,
         boot=boot.mint(chance),
         concurrency=settings.dispatcher.concurrency,
+        capabilities=settings.device.capabilities,
         now_ms=system.now_ms,
         boot_ms=system.boot_ms,
         chance=chance,
@@ -142,7 +144,7 @@ def _uplink(
         status=lambda: DeviceStatus(
             backlog=0,
             clock=system.trust().value,
-            version=version("skerry"),
+            version=VERSION,
             types=dispatcher.types,
             capabilities=settings.device.capabilities,
         ),

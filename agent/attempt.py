@@ -7,7 +7,14 @@ from typing import Any
 
 import msgspec
 
-from agent.handlers.handler import Handler, HandlerFailed, Output, Run
+from agent.handlers.handler import (
+    Handler,
+    HandlerFailed,
+    LatestNotes,
+    OutcomeUnknown,
+    Output,
+    Run,
+)
 from agent.timers import Deadline, Stop
 from shared.core.kinds.task import Attempt, Failure, Outcome, Progress, Task
 from shared.core.kinds.task_spec import ATTEMPTS_MAX, OnOrphan, Retry
@@ -27,10 +34,19 @@ class Succeeded(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """The handler said that it failed, or did so by surprise."""
+    """The handler said that it failed, or did so by surprise.
+
+    Attributes:
+        failure: Why.
+        output: What the run left.
+        retry_after_s: Not to be tried again sooner, seconds.
+        is_unknown: It may have succeeded, for all we know.
+    """
 
     failure: Failure
     output: dict[str, Any] | None = None
+    retry_after_s: float = 0.0
+    is_unknown: bool = False
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -43,8 +59,26 @@ class Stopped(msgspec.Struct, frozen=True):
 Result = Succeeded | Failed | Stopped
 
 
+class LiveNotes(LatestNotes):
+    """Notes of a run, each of which is a sign of life."""
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        super().__init__()
+        self._beat = beat
+
+    def progress(self, value: dict[str, Any]) -> None:
+        """Keep it in place of the one before."""
+        super().progress(value)
+        self._beat()
+
+    async def save(self, state: Any) -> None:
+        """Keep it; that something was finished is a sign of life too."""
+        await super().save(state)
+        self._beat()
+
+
 class Acting:
-    """An attempt under way, and the way to stop it.
+    """An attempt under way, what it tells of itself, and the way to stop it.
 
     Args:
         task: As it was when the attempt started.
@@ -58,6 +92,7 @@ class Acting:
     ) -> None:
         self.task = task
         self.attempt = attempt
+        self.notes = LiveNotes(self.beat)
         self.why: Stop | None = None
         self.beat_deadline: int | None = None  # boot clock; None: it need not beat
         self._end = end
@@ -100,7 +135,12 @@ class Acting:
         except asyncio.CancelledError:
             return self._cancelled()
         except HandlerFailed as error:
-            return Failed(error.failure, None if error.output is None else fitting(error.output))
+            return Failed(
+                error.failure,
+                None if error.output is None else fitting(error.output),
+                retry_after_s=max(0.0, error.retry_after_s or 0.0),
+                is_unknown=isinstance(error, OutcomeUnknown),
+            )
         except Rejected as error:
             return Failed(Failure("invalid", error.detail, permanent=True))
         except Exception as error:  # promise 6: one bad run never stops the rest
@@ -162,8 +202,8 @@ def conclude(task: Task, result: Result, *, now_ms: int, jitter: float) -> Progr
     match result:
         case Succeeded(output):
             return _ended(task, Signal.SUCCEED, Outcome.SUCCEEDED, now_ms, output=output)
-        case Failed(failure, output):
-            return _failed(task, failure, output, Outcome.FAILED, now_ms, jitter)
+        case Failed():
+            return _failed(task, result, Outcome.FAILED, now_ms, jitter)
         case Stopped(why, acted):
             return _stopped(task, why, acted=acted, now_ms=now_ms, jitter=jitter)
 
@@ -172,15 +212,15 @@ def _stopped(task: Task, why: Stop, *, acted: bool, now_ms: int, jitter: float) 
     match why:
         case Stop.TIMEOUT:
             failure = Failure("timed-out", "it took longer than it may, and was ended")
-            return _failed(task, failure, None, Outcome.TIMED_OUT, now_ms, jitter)
+            return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.CLOSE:
             text = f"it was not done within {task.spec.schedule_to_close_s:g} s of its submission"
             failure = Failure("timed-out", text, permanent=True)
-            return _failed(task, failure, None, Outcome.TIMED_OUT, now_ms, jitter)
+            return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.SILENCE:
             text = f"it reported nothing for {task.spec.heartbeat_s:g} s, and was ended"
             failure = Failure("heartbeat-missed", text)
-            return _failed(task, failure, None, Outcome.TIMED_OUT, now_ms, jitter)
+            return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.CANCEL:
             reason = "cancelled on request"
             return _ended(task, Signal.CANCEL, Outcome.CANCELLED, now_ms, reason=reason)
@@ -210,24 +250,23 @@ def abandon(task: Task, *, now_ms: int, repeatable: bool, reason: str) -> Progre
     return _ended(task, Signal.REQUEUE, Outcome.LOST, now_ms, reason=reason)
 
 
-def _failed(
-    task: Task,
-    failure: Failure,
-    output: dict[str, Any] | None,
-    outcome: Outcome,
-    now_ms: int,
-    jitter: float,
-) -> Progress:
-    if task.status is Status.CANCELLING:  # asked to stop, it ended: the failure changes nothing
-        return _ended(task, Signal.CANCEL, outcome, now_ms, error=failure, output=output)
-    if failure.permanent or task.attempts_made >= task.spec.max_attempts:
-        reason = failure.message
-        return _ended(
-            task, Signal.DIE, outcome, now_ms, error=failure, output=output, reason=reason
-        )
-    retry_ms = now_ms + round(1000 * backoff_s(task.spec.retry, task.attempts_made, jitter))
-    ended = _ended(task, Signal.FAIL, outcome, now_ms, error=failure, output=output)
-    return msgspec.structs.replace(ended, not_before_ms=retry_ms, reason=failure.message)
+def _failed(task: Task, failed: Failed, outcome: Outcome, now_ms: int, jitter: float) -> Progress:
+    failure = failed.failure
+    if failed.is_unknown and task.spec.on_orphan is OnOrphan.ASK:
+        signal, outcome = Signal.LOSE, Outcome.UNKNOWN
+    elif task.status is Status.CANCELLING:  # asked to stop, it ended: the failure changes nothing
+        return _ended(task, Signal.CANCEL, outcome, now_ms, error=failure, output=failed.output)
+    elif failure.permanent or task.attempts_made >= task.spec.max_attempts:
+        signal = Signal.DIE
+    else:
+        signal = Signal.FAIL
+    ended = _ended(
+        task, signal, outcome, now_ms, error=failure, output=failed.output, reason=failure.message
+    )
+    if signal is not Signal.FAIL:
+        return ended
+    wait_s = max(failed.retry_after_s, backoff_s(task.spec.retry, task.attempts_made, jitter))
+    return msgspec.structs.replace(ended, not_before_ms=now_ms + round(1000 * wait_s))
 
 
 def backoff_s(retry: Retry, attempts_made: int, jitter: float) -> float:

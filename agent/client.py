@@ -99,12 +99,11 @@ def _set(arguments: argparse.Namespace, ask: Ask) -> int:
 
 
 def _connect(url: str, token: str | None) -> Ask:
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise SettingsError(f"--url: {url!r} is no node; write it as {DEFAULT_URL}")
+    host, port = _address(url)
     if not token:
         raise SettingsError(f"set {VARIABLE} to a token of the node (it made one in DATA/token)")
-    host, port = parts.hostname, parts.port or 80
+    if not (token.isascii() and token.isprintable()):
+        raise SettingsError(f"{VARIABLE}: a token that the command line sends is printable ASCII")
 
     def ask(method: str, path: str, body: Any = None) -> Any:
         connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
@@ -116,13 +115,28 @@ def _connect(url: str, token: str | None) -> Ask:
             text = answer.read().decode()
         except OSError as error:
             raise _NotDone(f"no answer from {url}: {error}; is the node running?") from error
+        except UnicodeDecodeError as error:
+            raise _NotDone(f"{url} is no node: it does not answer in JSON") from error
         finally:
             connection.close()
         if answer.status >= http.client.BAD_REQUEST:
             raise _NotDone(text)
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except ValueError as error:  # a captive portal, another program on that port
+            raise _NotDone(f"{url} is no node: it does not answer in JSON") from error
 
     return ask
+
+
+def _address(url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "http" and parts.hostname:
+            return parts.hostname, parts.port or 80
+    except ValueError:  # of a port or an address that is none
+        pass
+    raise SettingsError(f"--url: {url!r} is no node; write it as {DEFAULT_URL}")
 
 
 def _print(value: Any) -> None:

@@ -7,7 +7,7 @@ What is known of tasks, and what becomes of those that will not run, is ``intake
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -67,6 +67,7 @@ class Dispatcher:
         folder: Path,
         boot: str,
         concurrency: int,
+        capabilities: Collection[str] = (),
         now_ms: Callable[[], int],
         boot_ms: Callable[[], int],
         chance: Random,
@@ -79,6 +80,7 @@ class Dispatcher:
         self._folder = folder
         self._boot = boot
         self._concurrency = concurrency
+        self._capabilities = frozenset(capabilities)
         self._now_ms = now_ms
         self._boot_ms = boot_ms
         self._chance = chance
@@ -107,8 +109,8 @@ class Dispatcher:
         return tuple(sorted(self._handlers)) if self._concurrency else ()
 
     def can_run(self, spec: Spec) -> bool:
-        """Say whether this device has a handler for the task, and room for any at all."""
-        return spec.type in self.types
+        """Say whether this device runs such tasks, has room for any, and has what it requires."""
+        return spec.type in self.types and self._capabilities.issuperset(spec.requires)
 
     def explain(self, task: Task, status_of: StatusOf, now_ms: int) -> Waiting | None:
         """Return why a task waits, as seen from this device; None if it does not wait."""
@@ -297,6 +299,7 @@ class Dispatcher:
             payload=task.spec.payload,
             idempotency_key=task.id,
             folder=self._folder,
+            notes=acting.notes,
         )
         self._ended[task.id] = await acting.perform(self._handlers[task.spec.type], run)
         self._changed.set()

@@ -1,5 +1,6 @@
 """What an operator may set of an agent: ``agent.toml``."""
 
+import os
 import re
 import socket
 from pathlib import Path
@@ -8,15 +9,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from agent.handlers import settings as handler_settings
+from agent.handlers.settings import Handlers
 from agent.limits import Limits
 from hardware.settings import DriverSettings
 from hardware.settings import check as check_driver
 from shared import settings as files
 from shared.core.ids import Name, is_name
 from shared.errors import SettingsError
-
-OUTPUT_BYTES_MAX = 64 * 1024
-"""Of each stream of a command: both, as text that may be thrice as long, must fit in one event."""
 
 DAY_S = 24 * 3600
 
@@ -74,18 +74,22 @@ class Dispatcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aging_s: Annotated[float, msgspec.Meta(ge=0, le=366 * DAY_S)] = 900
 
 
-class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[handlers.command]``: programs by the name or path that tasks must use; none: off."""
+class CheckSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One ``[[checks]]`` table: whom a check of a task means.
 
-    allow: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4096)], ...] = ()
-    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=DAY_S)] = 300
-    output_bytes_max: Annotated[int, msgspec.Meta(ge=0, le=OUTPUT_BYTES_MAX)] = OUTPUT_BYTES_MAX
+    Attributes:
+        name: As tasks write it.
+        url: Where to ask; see ``agent/checks.py`` for question and answer.
+        token: Sent as bearer token.
+        timeout_s: How long an answer may take.
+        again_s: Pause before asking again, unless the answer says another.
+    """
 
-
-class Handlers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[handlers]``."""
-
-    command: Command = Command()
+    name: Name
+    url: Annotated[str, msgspec.Meta(max_length=2000)]
+    token: Token | None = None
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5
+    again_s: Annotated[float, msgspec.Meta(gt=0, le=DAY_S)] = 10
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,21 +104,31 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queues: dict[Name, Limits] = {}
     handlers: Handlers = Handlers()
     drivers: tuple[DriverSettings, ...] = ()
+    checks: tuple[CheckSettings, ...] = ()
 
 
-def load(path: Path | None, *, host: str | None = None) -> Settings:
+def load(path: Path | None, *, host: str | None = None, is_root: bool | None = None) -> Settings:
     """Read and check the settings; the device gets its name.
 
     Args:
         path: The file; None: all defaults.
         host: Name of the host; None: ask the system.
+        is_root: Whether the agent runs as root; None: ask the system.
 
     Raises:
         SettingsError: With file, place and remedy.
     """
     settings = files.read(path, Settings)
     file = str(path) if path else "defaults"
-    wrong = [*_wrong_api(settings.api), *_wrong_hub(settings.hub), *_wrong_drivers(settings)]
+    wrong = [
+        *_wrong_api(settings.api),
+        *_wrong_hub(settings.hub),
+        *handler_settings.check(
+            settings.handlers, is_root=os.geteuid() == 0 if is_root is None else is_root
+        ),
+        *_wrong_drivers(settings),
+        *_wrong_checks(settings.checks),
+    ]
     if wrong:
         raise SettingsError("; ".join(f"{file}: {text}" for text in wrong))
     if settings.device.id:
@@ -153,13 +167,30 @@ def _wrong_hub(hub: Hub | None) -> list[str]:
     return [f"$.hub.url: {hub.url!r} is not a hub; write it as http://127.0.0.1:8470"]
 
 
+def _wrong_checks(checks: tuple[CheckSettings, ...]) -> list[str]:
+    wrong: list[str] = []
+    taken: set[str] = set()
+    for number, check in enumerate(checks):
+        place = f"$.checks[{number}]"
+        if not _is_http_url(check.url):
+            wrong.append(f"{place}.url: {check.url!r} is no address; write it as http://…")
+        if check.name in taken:
+            wrong.append(f"{place}.name: another check is called {check.name}; choose another name")
+        taken.add(check.name)
+    return wrong
+
+
 def _is_hub_url(url: str) -> bool:
+    return _is_http_url(url) and not (urlsplit(url).query or urlsplit(url).fragment)
+
+
+def _is_http_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return has_host and parts.scheme in ("http", "https") and not (parts.query or parts.fragment)
+    return has_host and parts.scheme in ("http", "https")
 
 
 def _wrong_drivers(settings: Settings) -> list[str]:

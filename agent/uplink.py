@@ -101,7 +101,8 @@ class Uplink:
         """Return how the uplink is at present."""
         return UplinkStatus(
             enabled=self._switch.enabled,
-            connected=self._progress.is_connected,
+            # Cut on purpose it carries nothing more, though the socket may take a moment to close.
+            connected=self._switch.enabled and self._progress.is_connected,
             hub=self._url,
             backlog=self.backlog,
             last_sync_at=instants.text_or_none(self._progress.last_sync_ms),
@@ -171,7 +172,7 @@ class Uplink:
                 f"{(self._url or '').rstrip('/')}/sync",
                 headers={"Authorization": f"Bearer {self._token}"} if self._token else {},
                 heartbeat=HEARTBEAT_S,
-                max_msg_size=frames.FRAME_BYTES_MAX,
+                max_msg_size=frames.MESSAGE_BYTES_MAX,
                 compress=0,
             ) as socket:
                 session = DeviceSession(

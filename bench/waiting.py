@@ -38,7 +38,7 @@ def tasks(chance: Random, count: int, now_ms: int) -> Iterator[Task]:
             id=ids.uuid7(created_ms, chance.getrandbits(74)),
             site=SITE,
             spec=spec,
-            origin_device="hub",
+            submitters=("hub",),
             allocation=seat,
             holders=(DEVICE,),
             status=Status.WAITING,

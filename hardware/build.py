@@ -5,13 +5,18 @@ Import it only where drivers are configured: it loads the library of every wire.
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 from hardware.button import Button
+from hardware.device_wire import Frames, Lines, Wire
 from hardware.driver import Driver
 from hardware.mqtt import MqttMachine
 from hardware.relay import RelayLight
+from hardware.serial_device import SerialDevice
 from hardware.settings import DriverSettings, check
 from shared.errors import SettingsError
+
+LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
 
 
 def build_driver(
@@ -42,6 +47,15 @@ def build_driver(
         return Button(
             settings.id, port=settings.port, baud=settings.baud, now_ms=now_ms, chance=chance
         )
+    if settings.type == "serial-device":
+        return SerialDevice(
+            settings.id,
+            port=settings.port,
+            baud=settings.baud,
+            make_wire=partial(_wire, settings),
+            now_ms=now_ms,
+            chance=chance,
+        )
     assert settings.relays is not None
     return RelayLight(
         settings.id,
@@ -51,6 +65,12 @@ def build_driver(
         now_ms=now_ms,
         chance=chance,
     )
+
+
+def _wire(settings: DriverSettings) -> Wire:
+    if settings.framing == "frame":
+        return Frames()
+    return Lines(LINE_ENDS[settings.line_end or "lf"])
 
 
 def _build_mqtt(

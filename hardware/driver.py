@@ -1,10 +1,11 @@
 """The Protocol that every driver keeps, and the values that cross it."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from shared.core.kinds.equipment import State
+from shared.errors import SkerryError
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -57,3 +58,43 @@ class Driver(Protocol):
 
     async def run(self, sink: Sink) -> None:
         """Serve the device until cancelled; trouble on the wire is logged, never raised."""
+
+
+# ------------------------------------------------------------------ devices that can be asked
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a device said to a request."""
+
+    text: str
+    cut: bool = False
+    """It was longer, and this is the beginning."""
+
+
+class NotAsked(SkerryError):
+    """The request did not leave: the device has not acted, asking again is harmless."""
+
+
+class NotAnswered(SkerryError):
+    """The request left and no reply came: nobody knows whether the device acted."""
+
+
+@runtime_checkable
+class Askable(Protocol):
+    """What a driver offers beside ``Driver`` if its device answers requests."""
+
+    @property
+    def id(self) -> str:
+        """The name given in the settings."""
+
+    @property
+    def bytes_max(self) -> int:
+        """How long a request may be, bytes of UTF-8."""
+
+    async def request(self, text: str, *, timeout_s: float) -> Reply:
+        """Ask the device, one request at a time; takes at most ``timeout_s``.
+
+        Raises:
+            NotAsked: Nothing was sent.
+            NotAnswered: It was sent, and no reply came.
+        """

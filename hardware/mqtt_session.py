@@ -118,14 +118,20 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    url: str, client_id: str, presence: Presence, *, incoming_max: int = INCOMING_MAX
+    url: str,
+    client_id: str,
+    presence: Presence | None,
+    *,
+    kept: bool = True,
+    incoming_max: int = INCOMING_MAX,
 ) -> AsyncIterator[Session]:
     """Connect; the broker keeps the session, and what arrives for it, while we are away.
 
     Args:
         url: ``mqtt://host[:port]``.
-        client_id: Names the session at the broker; must be the same for ever.
-        presence: Where to say that this client is here or gone, retained.
+        client_id: Names the session at the broker; must be the same for ever if it is kept.
+        presence: Where to say that this client is here or gone, retained; None: nowhere.
+        kept: False: the broker forgets the session, and what came for it, when we leave.
         incoming_max: How many received messages may wait for ``Session.receive``.
 
     Raises:
@@ -136,8 +142,8 @@ async def open_session(
         host,
         port,
         identifier=client_id,
-        clean_session=False,
-        will=aiomqtt.Will(presence.topic, presence.gone, qos=_QOS, retain=True),
+        clean_session=not kept,
+        will=_will(presence) if presence else None,
         keepalive=KEEPALIVE_S,
         timeout=ANSWER_WAIT_S,
         max_queued_incoming_messages=incoming_max,
@@ -153,17 +159,23 @@ async def open_session(
         raise
     session = Session(url, client, incoming_max)
     try:
-        await session.publish(presence.topic, presence.here, retain=True)
+        if presence is not None:
+            await session.publish(presence.topic, presence.here, retain=True)
         yield session
     finally:
         await _leave(client, presence)
 
 
-async def _leave(client: aiomqtt.Client, presence: Presence) -> None:
+def _will(presence: Presence) -> aiomqtt.Will:
+    return aiomqtt.Will(presence.topic, presence.gone, qos=_QOS, retain=True)
+
+
+async def _leave(client: aiomqtt.Client, presence: Presence | None) -> None:
     """Say goodbye, as a clean disconnect keeps the broker from sending the will."""
-    with contextlib.suppress(aiomqtt.MqttError):
-        await client.publish(
-            presence.topic, presence.gone, qos=0, retain=True, timeout=FAREWELL_WAIT_S
-        )
+    if presence is not None:
+        with contextlib.suppress(aiomqtt.MqttError):
+            await client.publish(
+                presence.topic, presence.gone, qos=0, retain=True, timeout=FAREWELL_WAIT_S
+            )
     with contextlib.suppress(aiomqtt.MqttError):
         await client.__aexit__(None, None, None)

@@ -27,7 +27,7 @@ class DriverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One ``[[drivers]]`` table of the agent's settings."""
 
     id: Name
-    type: Literal["button", "relay-light", "mqtt"]
+    type: Literal["button", "relay-light", "mqtt", "serial-device"]
     equipment: Name
     port: str | None = None
     baud: Baud = 9600
@@ -35,6 +35,8 @@ class DriverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None
     state_topic: Topic | None = None
     set_topic: Topic | None = None
+    framing: Literal["line", "frame"] | None = None
+    line_end: Literal["lf", "crlf", "cr"] | None = None
     dwell_s: Dwell = 1.0
 
 
@@ -42,9 +44,10 @@ _FIELDS = {
     "button": ("port",),
     "relay-light": ("port", "relays"),
     "mqtt": ("url", "state_topic", "set_topic"),
+    "serial-device": ("port", "framing", "line_end"),
 }
-_OPTIONAL = ("set_topic",)
-"""A machine may only report."""
+_OPTIONAL = ("set_topic", "framing", "line_end")
+"""A machine may only report; a device speaks lines that end with LF if nothing else is said."""
 
 
 def check(settings: DriverSettings, place: str) -> tuple[str, ...]:
@@ -62,9 +65,11 @@ def check(settings: DriverSettings, place: str) -> tuple[str, ...]:
     ]
     wrong += [
         f"{place}.{field}: type {settings.type} has no such setting"
-        for field in ("port", "relays", "url", "state_topic", "set_topic")
+        for field in sorted({name for names in _FIELDS.values() for name in names})
         if field not in fields and getattr(settings, field) is not None
     ]
+    if settings.framing == "frame" and settings.line_end is not None:
+        wrong.append(f"{place}.line_end: frames have none")
     return (*wrong, *_check_relays(settings, place), *_check_mqtt(settings, place))
 
 

@@ -3,10 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from hub import app, settings
 from shared import program
+from shared.version import VERSION
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="skerry-hub", description="The hub of a Skerry fleet.")
-    parser.add_argument("--version", action="version", version=version("skerry"))
+    parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True)
     program.add_flags(commands.add_parser("serve", help="run the hub"), "127.0.0.1:8470")
     return parser

@@ -3,19 +3,23 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
+from random import Random
+from typing import Any
 
 from aiohttp import web
 
-from hub import api
+from hub import api, outbox, schedules, webhooks
+from hub.courier import Courier
 from hub.explain import HubExplain
 from hub.gateway import Gateway
-from hub.settings import Settings
+from hub.settings import Settings, secret_of
 from hub.sitter import Sitter
+from hub.timekeeper import Timekeeper
 from shared import system, tokens
+from shared.api import tasks as task_routes
 from shared.api.app import make_app
 from shared.api.context import NodeContext
 from shared.replica import Replica, open_replica
@@ -23,8 +27,10 @@ from shared.serving import serve
 from shared.settings import parse_listen
 from shared.store import judge
 from shared.store.store import Identity
+from shared.version import VERSION
 
 HUB = "hub"
+Loops = Mapping[str, Callable[[], Coroutine[Any, Any, None]]]  # by name
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +66,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             role=HUB,
             id=HUB,
             sites=settings.sites,
-            version=version("skerry"),
+            version=VERSION,
             tokens=tokens.gather(folder, settings.api.tokens, os.environ),
             hosts=frozenset(),
             now_ms=system.now_ms,
@@ -70,10 +76,20 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         )
         app = make_app(
             context,
-            routes=(*api.routes(gateway.connected), api.sync(gateway.handle)),
+            routes=(
+                *api.routes(gateway.connected),
+                *schedules.ROUTES,
+                *webhooks.routes(settings.webhooks),
+                api.sync(gateway.handle),
+            ),
             topics=api.topics(gateway.connected),
         )
-        await _serve(settings, app, gateway, sitter, stop, ready)
+        loops: Loops = {
+            "sitter": sitter.run,
+            "timekeeper": Timekeeper(replica, system.now_ms).run,
+            **await _couriers(settings, context, chance),
+        }
+        await _serve(settings, app, gateway, loops, stop, ready)
 
 
 def _dispatch(replica: Replica) -> tuple[Sitter, Gateway]:
@@ -87,17 +103,36 @@ def _dispatch(replica: Replica) -> tuple[Sitter, Gateway]:
     return sitter, gateway
 
 
+async def _couriers(settings: Settings, context: NodeContext, chance: Random) -> Loops:
+    secrets = {webhook.id: secret_of(webhook, os.environ) for webhook in settings.webhooks}
+    replica = context.replica
+    forgotten = await replica.write(partial(outbox.open_all, webhooks=settings.webhooks))
+    for webhook_id, pending in forgotten.items():
+        log.warning("webhook %s is not set any more; %s events are dropped", webhook_id, pending)
+    return {
+        f"webhook-{webhook.id}": Courier(
+            replica,
+            webhook,
+            secret=secrets[webhook.id],
+            render=lambda reading, task: task_routes.render(reading, context, task),
+            now_ms=context.now_ms,
+            chance=chance,
+        ).run
+        for webhook in settings.webhooks
+    }
+
+
 async def _serve(
     settings: Settings,
     app: web.Application,
     gateway: Gateway,
-    sitter: Sitter,
+    loops: Loops,
     stop: asyncio.Event,
     ready: Callable[[str], None],
 ) -> None:
     listen = parse_listen(settings.api.listen, "$.api.listen")
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(sitter.run(), name="sitter")]
+        running = [tasks.create_task(loop(), name=name) for name, loop in loops.items()]
         async with serve(app, listen) as url:
             ready(url)
             await stop.wait()

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from shared.core.event import incarnation_of
 from shared.core.kinds import lane_of
-from shared.errors import BadFrame, LinkDown, SkerryError
+from shared.errors import BadFrame, Busy, LinkDown, SkerryError
 from shared.link import HEARTBEAT_S, Link
 from shared.replica import Replica
 from shared.store import exchange, feed, up
@@ -20,6 +20,7 @@ from shared.sync.device import Close, Send
 from shared.sync.frame import Hello, Welcome
 
 SESSIONS_MAX = 5000  # sockets; a thousand devices and their half-open predecessors fit
+RETRY_AFTER_S = 5  # half-open sockets are found dead within a heartbeat or two
 GREETING_S = 10  # for a device to say who it is: a silent socket must not hold a session
 BESIDE_RECORDS = frozenset({"conflict", "device"})  # kinds of change that no feed carries
 
@@ -38,6 +39,8 @@ class Gateway:
         *,
         on_connected: Callable[[], None],
         on_caught_up: CaughtUp,
+        sessions_max: int = SESSIONS_MAX,
+        greeting_s: float = GREETING_S,
     ) -> None:
         """Wire the gateway.
 
@@ -46,10 +49,14 @@ class Gateway:
             on_connected: Called whenever a device comes or goes.
             on_caught_up: Awaited once all that a device still had of its former incarnations is
                 here: what it had under those is now settled as far as it ever will be.
+            sessions_max: Sockets open at once; more are told to come back later.
+            greeting_s: For a device to say hello.
         """
         self._replica = replica
         self._on_connected = on_connected
         self._on_caught_up = on_caught_up
+        self._sessions_max = sessions_max
+        self._greeting_s = greeting_s
         self._sessions: dict[str, _Session] = {}
         self._open = 0
 
@@ -58,13 +65,15 @@ class Gateway:
         return frozenset(self._sessions)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Run one device's session; the caller has checked its token."""
-        if self._open >= SESSIONS_MAX:
-            return web.json_response(
-                {"status": 429, "title": "Busy"}, status=429, headers={"Retry-After": "5"}
-            )
+        """Run one device's session; the caller has checked its token.
+
+        Raises:
+            Busy: As many as may are open.
+        """
+        if self._open >= self._sessions_max:
+            raise Busy(f"{self._open} sessions are open; come back later", RETRY_AFTER_S)
         socket = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_S, max_msg_size=frames.FRAME_BYTES_MAX, compress=False
+            heartbeat=HEARTBEAT_S, max_msg_size=frames.MESSAGE_BYTES_MAX, compress=False
         )
         await socket.prepare(request)
         self._open += 1
@@ -84,13 +93,14 @@ class Gateway:
         with ExitStack() as stack:
             stack.enter_context(self._replica.subscribe(session.hear))
             try:
-                async with asyncio.timeout(GREETING_S) as session.patience:
+                async with asyncio.timeout(self._greeting_s) as session.patience:
                     ended = await session.link.run()
                 log.info("session of %s ended: %s", session.device or "?", ended)
             except LinkDown as error:
                 log.info("session of %s ended: %s", session.device or "?", error)
             except TimeoutError:
-                log.info("a socket that said no hello within %s s was closed", GREETING_S)
+                log.info("a socket that said no hello within %s s was closed", self._greeting_s)
+                await session.link.say_bye(4400, f"no hello within {self._greeting_s} s")
             except Exception as error:
                 is_expected = isinstance(error, SkerryError)
                 log.warning(
@@ -114,6 +124,9 @@ class Gateway:
             log.info("a newer session of %s replaces the older", hello.device)
             await older.socket.close(code=4409, message=b"replaced by a newer session")
         self._on_connected()
+        # The greeting's own change is told before the session counts: without this one, whoever
+        # watches would go on seeing the device away.
+        await self._replica.write(lambda tx: exchange.note_seen(tx, hello.device))
         return host.Greeted(welcome)
 
     async def _leave(self, session: "_Session") -> None:

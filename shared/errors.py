@@ -16,6 +16,7 @@ SkerryError
 │   └── Busy            429  try again after ``retry_after_s``
 ├── StoreError          the data folder
 │   ├── StoreFull       503  refuse new requests, keep running
+│   ├── StoreUnusable   its folder cannot be made or written: do not start
 │   ├── StoreLocked     another process has the folder: do not start
 │   ├── StoreTooNew     written by a newer version: do not start
 │   ├── StoreCorrupt    stop
@@ -164,6 +165,10 @@ class StoreError(SkerryError):
 
 class StoreFull(StoreError):
     """The disk or the budget is full: refuse new requests; what is stored stays safe."""
+
+
+class StoreUnusable(StoreError):
+    """The data folder cannot be made or written."""
 
 
 class StoreLocked(StoreError):

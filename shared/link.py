@@ -119,7 +119,7 @@ class Link(Generic[S, I, E]):
                 return error
         for error in errors:
             if isinstance(error, BadFrame):
-                await self._say_bye(error.code, str(error))
+                await self.say_bye(error.code, str(error))
                 return Ended(error.code, str(error))
         for error in errors:
             if isinstance(error, _BROKEN):
@@ -132,7 +132,7 @@ class Link(Generic[S, I, E]):
             if isinstance(effect, Send):
                 await self._send(effect.frame)
             elif isinstance(effect, Close):
-                await self._say_bye(effect.code, effect.reason)
+                await self.say_bye(effect.code, effect.reason)
                 raise Ended(effect.code, effect.reason)
             else:
                 # Tasks start in the order in which they are made, and the store takes them in that.
@@ -167,7 +167,7 @@ class Link(Generic[S, I, E]):
             if news is not None:
                 await self._inbox.put(news)
 
-    async def _say_bye(self, code: int, reason: str) -> None:
+    async def say_bye(self, code: int, reason: str) -> None:
         """Tell the other side why, if it still listens."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):

@@ -1,34 +1,34 @@
 """Handler ``command``: runs a program of the allow-list, never through a shell.
 
-The program gets a process group of its own, a clean environment, ``work`` in the data folder as
-its current one, and nothing on its input. Whatever is left of the group when it ends is ended.
+``pattern`` says which command lines are allowed, ``program`` how one is started. The program gets
+a process group of its own and nothing on its input. Whatever is left of the group when it ends is
+ended.
 """
 
 import asyncio
-import errno
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 
 from agent import leftovers
-from agent.handlers.handler import HandlerFailed, Output, Run
+from agent.handlers import program
+from agent.handlers.handler import HandlerFailed, Output, Run, read_payload
+from agent.handlers.pattern import Allowed, allows
+from agent.handlers.program import Surroundings
 from shared.core.kinds.task import Failure
 from shared.errors import Invalid
 
 ARGUMENTS_MAX = 1000
 ARGUMENT_BYTES_MAX = 64 * 1024  # all together; the kernel's own limit is beyond that
-PASSED_ON = ("PATH", "LANG", "HOME")
 TERM_S = 5.0  # between SIGTERM and SIGKILL
 DRAIN_S = 2.0  # for what the pipes still hold when the program has ended
-CHUNK = 64 * 1024
-
-# Trying again cannot help: the program is not there, or is none.
-_PERMANENT = {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.E2BIG, errno.ENOTDIR, errno.ELOOP}
+TOLD_BYTES_MAX = 400  # of what was written last; even escaped it fits into a progress
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +50,19 @@ class Command:
 
     type = "command"
 
-    def __init__(self, *, allow: tuple[str, ...], timeout_s: float, output_bytes_max: int) -> None:
+    def __init__(
+        self,
+        *,
+        allow: Sequence[str | Allowed],
+        timeout_s: float,
+        output_bytes_max: int,
+        around: Surroundings = Surroundings(),  # noqa: B008 - frozen
+    ) -> None:
         self.timeout_s = timeout_s
-        self._allow = frozenset(allow)
+        self._with_any = frozenset(one for one in allow if isinstance(one, str))
+        self._with_these = tuple(one for one in allow if not isinstance(one, str))
         self._output_bytes_max = output_bytes_max
+        self._around = around
 
     def check(self, payload: Mapping[str, Any]) -> None:
         """Say whether it names a program and its arguments."""
@@ -62,18 +71,12 @@ class Command:
     async def run(self, run: Run) -> Output:
         """Run the program; exit status 0 is success."""
         argv = _read(run.payload).argv
-        if argv[0] not in self._allow:
-            raise HandlerFailed(
-                Failure(
-                    "not-allowed",
-                    f"{argv[0]!r} is not in [handlers.command] allow of this device",
-                    permanent=True,
-                )
-            )
+        self._refuse_others(argv)
         with ExitStack() as pipes:
-            stdout, stdout_end = await _open_pipe(pipes, self._output_bytes_max)
-            stderr, stderr_end = await _open_pipe(pipes, self._output_bytes_max)
-            process = await _start(argv, run, stdout_end[0], stderr_end[0])
+            told = partial(_tell, run)
+            stdout, stdout_end = await _open_pipe(pipes, self._output_bytes_max, told)
+            stderr, stderr_end = await _open_pipe(pipes, self._output_bytes_max, told)
+            process = await self._start(argv, run, stdout_end[0], stderr_end[0])
             os.close(stdout_end.pop())
             os.close(stderr_end.pop())
             try:
@@ -91,20 +94,40 @@ class Command:
             raise HandlerFailed(Failure("exit-status", _sentence(status)), output)
         return output
 
+    def _refuse_others(self, argv: Sequence[str]) -> None:
+        if argv[0] in self._with_any or any(allows(one, argv) for one in self._with_these):
+            return
+        text = f"{argv[0]!r} is not in [handlers.command] allow of this device"
+        if any(one.program == argv[0] for one in self._with_these):
+            text = f"{argv[0]!r} is not allowed with these arguments on this device"
+        raise HandlerFailed(Failure("not-allowed", text, permanent=True))
+
+    async def _start(
+        self, argv: Sequence[str], run: Run, stdout: int, stderr: int
+    ) -> asyncio.subprocess.Process:
+        try:
+            return await program.start(argv, run, self._around, stdout=stdout, stderr=stderr)
+        except asyncio.CancelledError:
+            # asyncio ends the program, but not what it started meanwhile.
+            await _uninterrupted(lambda: _end_marked(run))
+            raise
+
 
 class _Pipe(asyncio.Protocol):
     """The first bytes of a stream; the rest is read and dropped, so that nobody blocks on us."""
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, bytes_max: int, told: Callable[[bytes], None]) -> None:
         self.closed = asyncio.Event()
         self.truncated = False
         self._bytes_max = bytes_max
         self._kept = bytearray()
+        self._told = told
 
     def data_received(self, data: bytes) -> None:
         room = self._bytes_max - len(self._kept)
         self._kept += data[:room]
         self.truncated = self.truncated or len(data) > room
+        self._told(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.closed.set()
@@ -114,7 +137,16 @@ class _Pipe(asyncio.Protocol):
         return self._kept.decode(errors="replace")
 
 
-async def _open_pipe(pipes: ExitStack, bytes_max: int) -> tuple[_Pipe, list[int]]:
+def _tell(run: Run, data: bytes) -> None:
+    """Tell the last line that a program wrote: it is how most of them say how far they are."""
+    text = data[-TOLD_BYTES_MAX:].decode(errors="replace").strip()
+    if text:
+        run.progress({"said": text.splitlines()[-1]})
+
+
+async def _open_pipe(
+    pipes: ExitStack, bytes_max: int, told: Callable[[bytes], None]
+) -> tuple[_Pipe, list[int]]:
     """Return the reading protocol and, to be popped when closed, the end to write to.
 
     Pipes of our own rather than asyncio's: a grandchild that keeps one open must not keep the
@@ -124,7 +156,7 @@ async def _open_pipe(pipes: ExitStack, bytes_max: int) -> tuple[_Pipe, list[int]
     ends = [writing]
     pipes.callback(_close_all, ends)
     transport, protocol = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: _Pipe(bytes_max), os.fdopen(reading, "rb", buffering=0)
+        lambda: _Pipe(bytes_max, told), os.fdopen(reading, "rb", buffering=0)
     )
     pipes.callback(transport.close)
     return protocol, ends
@@ -133,37 +165,6 @@ async def _open_pipe(pipes: ExitStack, bytes_max: int) -> tuple[_Pipe, list[int]
 def _close_all(ends: list[int]) -> None:
     for end in ends:
         os.close(end)
-
-
-async def _start(
-    argv: list[str], run: Run, stdout_end: int, stderr_end: int
-) -> asyncio.subprocess.Process:
-    folder = run.folder / "work"
-    folder.mkdir(parents=True, exist_ok=True)
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment |= leftovers.mark(run.attempt_id, run.folder)
-    environment |= {"SKERRY_TASK": run.task_id, "SKERRY_IDEMPOTENCY_KEY": run.idempotency_key}
-    try:
-        return await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=stdout_end,
-            stderr=stderr_end,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-        )
-    except asyncio.CancelledError:  # asyncio ends the program, but not what it started meanwhile
-        await _uninterrupted(lambda: _end_marked(run))
-        raise
-    except OSError as error:
-        raise HandlerFailed(
-            Failure(
-                "not-started",
-                f"{argv[0]} cannot be started: {error.strerror}",
-                permanent=error.errno in _PERMANENT,
-            )
-        ) from error
 
 
 async def _end(process: asyncio.subprocess.Process, run: Run) -> None:
@@ -233,11 +234,7 @@ def _sentence(status: int) -> str:
 
 
 def _read(payload: Mapping[str, Any]) -> Payload:
-    try:
-        decoded = msgspec.convert(payload, Payload)
-    except msgspec.ValidationError as error:
-        text = str(error).replace("`$", "`$.payload")
-        raise Invalid(f"payload of a command task: {text}", (("$.payload", text),)) from error
+    decoded = read_payload(payload, Payload, "command")
     size = sum(len(argument.encode()) + 1 for argument in decoded.argv)
     if size > ARGUMENT_BYTES_MAX or not decoded.argv[0]:
         text = "an empty program name" if size <= ARGUMENT_BYTES_MAX else f"{size} bytes of argv"

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from agent.handlers.handler import Output, Run
-from shared.errors import Invalid
+from agent.handlers.handler import Output, Run, read_payload
 
 SECONDS_MAX = 24 * 3600
+PROGRESS_S = 5.0  # often enough for who watches a board, and for a heartbeat of some seconds
 
 
 class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,22 +24,34 @@ class Wait:
     type = "wait"
     timeout_s = SECONDS_MAX + 60.0
 
-    def __init__(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock_s: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
+    ) -> None:
         self._sleep = sleep
+        self._clock_s = clock_s
 
     def check(self, payload: Mapping[str, Any]) -> None:
         """Say whether it names a number of seconds, from 0 to a day."""
         _read(payload)
 
     async def run(self, run: Run) -> Output:
-        """Wait."""
-        await self._sleep(_read(run.payload).seconds)
+        """Wait, and tell how long it has waited.
+
+        The parts are measured against one end: a day of parts that each end a little late would
+        end a minute late.
+        """
+        seconds = _read(run.payload).seconds
+        started_s = self._clock_s()
+        left_s = seconds
+        while left_s > 0:
+            run.progress({"waited_s": round(seconds - left_s, 1), "seconds": seconds})
+            await self._sleep(min(PROGRESS_S, left_s))
+            left_s = seconds - (self._clock_s() - started_s)
+        run.progress({"waited_s": seconds, "seconds": seconds})
         return {}
 
 
 def _read(payload: Mapping[str, Any]) -> Payload:
-    try:
-        return msgspec.convert(payload, Payload)
-    except msgspec.ValidationError as error:
-        text = str(error).replace("`$", "`$.payload")
-        raise Invalid(f"payload of a wait task: {text}", (("$.payload", text),)) from error
+    return read_payload(payload, Payload, "wait")

@@ -3,6 +3,7 @@
     python -m hardware.simulators relay   --link PATH
     python -m hardware.simulators button  --link PATH [--control PIPE]
     python -m hardware.simulators machine --url URL --state-topic T [--set-topic T] [--name N]
+    python -m hardware.simulators device  --link PATH [--framing line|frame]
     python -m hardware.simulators broker  --data DIR [--port N]
 
 Commands are lines on standard input, or on the named pipe of ``--control``: ``unplug``, ``plug``,
@@ -26,6 +27,7 @@ from hardware.driver import Observation
 from hardware.reconnect import Backoff, HealthLog, WireDown, reconnect_for_ever
 from hardware.simulators.broker import BrokerFailed, run_broker
 from hardware.simulators.button import ButtonSimulator
+from hardware.simulators.device import DeviceSimulator, agree
 from hardware.simulators.lines import read_lines
 from hardware.simulators.machine import run_machine
 from hardware.simulators.plug import Plug
@@ -117,6 +119,24 @@ async def button(arguments: argparse.Namespace, lines: AsyncIterator[str]) -> No
         raise asyncio.CancelledError  # nobody is left to press for
 
 
+async def device(arguments: argparse.Namespace, lines: AsyncIterator[str]) -> None:
+    """A device that agrees to all that it is asked: says what that was."""
+
+    def answer(text: str) -> str:
+        say(asked=text)
+        return agree(text)
+
+    simulator = DeviceSimulator(arguments.link, framing=arguments.framing, answer=answer)
+    simulator.plug.plug()
+    say(ready=str(arguments.link))
+    try:
+        async for line in lines:
+            if not obey(simulator.plug, line):
+                say(error=f"not understood: {line}")
+    finally:
+        simulator.plug.unplug()
+
+
 async def machine(arguments: argparse.Namespace, lines: AsyncIterator[str]) -> None:
     """A machine at a broker: says what it is told to show. Reports the newest state again."""
     loop = asyncio.get_running_loop()
@@ -168,10 +188,11 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m hardware.simulators", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     kinds = parser.add_subparsers(dest="kind", required=True)
-    for name, run in (("relay", relay), ("button", button)):
+    for name, run in (("relay", relay), ("button", button), ("device", device)):
         kind = kinds.add_parser(name)
         kind.set_defaults(run=run)
         kind.add_argument("--link", type=Path, required=True)
+    kinds.choices["device"].add_argument("--framing", choices=("line", "frame"), default="line")
     kind = kinds.add_parser("machine")
     kind.set_defaults(run=machine)
     kind.add_argument("--url", required=True)

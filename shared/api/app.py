@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import cache
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
@@ -82,11 +83,18 @@ def make_app(
     return application
 
 
+class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Query of a route that takes none."""
+
+
 def _adapter(route: Route, context: NodeContext) -> Handler:
     """Return aiohttp's handler of a route."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         actor = "" if route.is_open else auth.require(request, context.tokens)
+        if route.query is None and route.path.startswith("/api/"):
+            # A filter where none is taken would be a silent lie about what the answer shows.
+            body.query(request, NoQuery)
         answer = await route.handler(Call(request, context, actor))
         return response(answer) if isinstance(answer, Answer) else answer
 

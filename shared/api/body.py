@@ -62,15 +62,16 @@ async def read_bytes(request: web.Request) -> bytes:
         raise Malformed(f"the body did not arrive within {ARRIVE_S} s") from error
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge("the body is over 1 MiB") from error
+    except (ConnectionError, web.RequestPayloadError) as error:
+        # A caller that went out of reach, or whose chunks are none: its fault, no fault of ours.
+        raise Malformed("the body broke off, or is not packed as it says") from error
 
 
 def decode(raw: bytes, shape: type[T]) -> T:
     """Return JSON as a Struct that can also be journaled."""
     try:
-        value: T = _decoder(shape).decode(raw)
+        value = _fitted(raw, shape)
         msgspec.msgpack.encode(value)
-    except msgspec.ValidationError as error:
-        raise invalid(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"the body is not JSON: {error}") from error
     except OverflowError as error:
@@ -80,6 +81,16 @@ def decode(raw: bytes, shape: type[T]) -> T:
     # Counting brackets first: hardly any body has that many, so hardly any is walked.
     if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _depth(msgspec.json.decode(raw)):
         raise Malformed(f"the body is nested deeper than {DEPTH_MAX}")
+    return value
+
+
+def _fitted(raw: bytes, shape: type[T]) -> T:
+    try:
+        value: T = _decoder(shape).decode(raw)
+    except msgspec.ValidationError as error:
+        # It stops at the first misfit, and what comes after that may be no JSON at all.
+        msgspec.json.decode(raw)
+        raise invalid(error) from error
     return value
 
 

@@ -6,7 +6,7 @@ A refusal is not kept: nothing was written, so asking again is harmless and may 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 import msgspec
@@ -15,7 +15,7 @@ from aiohttp import web
 from shared.api import body as bodies
 from shared.api.route import Answer, Call
 from shared.errors import Invalid, KeyReused
-from shared.store.transaction import Transaction
+from shared.store.transaction import Reading, Transaction
 
 HEADER = "Idempotency-Key"
 KEEP_MS = 24 * 3600 * 1000
@@ -45,6 +45,11 @@ class Key(msgspec.Struct, frozen=True):
     key: str
     body_hash: bytes
 
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """Where its answer is kept."""
+        return self.actor, self.method, self.path, self.key
+
 
 async def write(call: Call, change: Callable[[Transaction], Answer]) -> Answer:
     """Carry out a write, once per ``Idempotency-Key`` if there is one; durable on return.
@@ -63,21 +68,52 @@ async def write(call: Call, change: Callable[[Transaction], Answer]) -> Answer:
     return await call.context.replica.write(lambda tx: once(tx, key, change))
 
 
+async def act(call: Call, carry_out: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Carry out what is no write to the journal, once per ``Idempotency-Key`` if there is one.
+
+    The act and its kept answer are not one transaction: a crash between them repeats the act.
+
+    Args:
+        call: The request.
+        carry_out: Does it and returns the answer; harmless if done twice.
+
+    Raises:
+        KeyReused: The key came before, with another body; nothing was done.
+        Invalid: The key is none.
+    """
+    key = await _key(call)
+    if key is None:
+        return await carry_out()
+    context = call.context
+    kept = await context.replica.read(lambda reading: _find(reading, key, context.now_ms()))
+    if kept is not None:
+        return kept
+    answer = await carry_out()
+    return await context.replica.write(lambda tx: once(tx, key, lambda _tx: answer))
+
+
 def once(tx: Transaction, key: Key, change: Callable[[Transaction], Answer]) -> Answer:
     """Return the answer kept for a key, or carry out the change and keep its answer."""
-    place = (key.actor, key.method, key.path, key.key)
-    rows = tx.query(FIND, *place, tx.now_ms)
-    if rows:
-        body_hash, status, headers, body = rows[0]
-        if body_hash != key.body_hash:
-            raise KeyReused(f"the key {key.key!r} was used with another body; take a new one")
-        return Answer(status, body, msgspec.json.decode(headers, type=dict[str, str]))
+    kept = _find(tx, key, tx.now_ms)
+    if kept is not None:
+        return kept
     answer = change(tx)
     headers = msgspec.json.encode(answer.headers).decode()
     expires = tx.now_ms + KEEP_MS
     tx.execute(FORGET, tx.now_ms, FORGET_MAX)
-    tx.execute(KEEP, *place, key.body_hash, answer.status, headers, answer.body, expires)
+    tx.execute(KEEP, *key.place, key.body_hash, answer.status, headers, answer.body, expires)
     return answer
+
+
+def _find(reading: Reading, key: Key, now_ms: int) -> Answer | None:
+    """Return the answer kept for a key, None if there is none any more."""
+    rows = reading.query(FIND, *key.place, now_ms)
+    if not rows:
+        return None
+    body_hash, status, headers, body = rows[0]
+    if body_hash != key.body_hash:
+        raise KeyReused(f"the key {key.key!r} was used with another body; take a new one")
+    return Answer(status, body, msgspec.json.decode(headers, type=dict[str, str]))
 
 
 async def _key(call: Call) -> Key | None:

@@ -12,7 +12,7 @@ LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=LIMIT_MAX)]
-Cursor = Annotated[str, msgspec.Meta(max_length=1024)]
+Cursor = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 
 T = TypeVar("T")
 

@@ -4,10 +4,7 @@ import msgspec
 
 from shared.core import event as events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import (
-    Allocation,
-    Seat,
-)
+from shared.core.kinds.task import Allocation, Seat
 from shared.core.vector import Vector
 from shared.store.transaction import Transaction
 

@@ -16,9 +16,7 @@ from shared.core import instants
 from shared.core.event import BODY_BYTES_MAX
 from shared.core.ids import Name, Uuid7
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import (
-    Task,
-)
+from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import (
     AFTER_MAX,
     ATTEMPTS_MAX,
@@ -35,7 +33,6 @@ from shared.core.kinds.task_spec import (
     OnFailure,
     OnOrphan,
     Retry,
-    Seconds,
     Spec,
     Unreachable,
 )
@@ -120,7 +117,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requires: Annotated[tuple[Name, ...], msgspec.Meta(max_length=REQUIRES_MAX)] = ()
     after: Annotated[tuple[Uuid7 | EdgeGiven, ...], msgspec.Meta(max_length=AFTER_MAX)] = ()
     not_before: Annotated[datetime.datetime, msgspec.Meta(tz=True)] | None = None
-    start_to_close_s: Seconds | None = None
+    start_to_close_s: PositiveSeconds | None = None
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=ATTEMPTS_MAX)] = 3
     retry: RetryGiven = RetryGiven()
     on_orphan: OnOrphan | None = None
@@ -223,7 +220,7 @@ def submit(
     record = tx.record("task", planned.id)
     known = tasks.read(record)
     if known is not None:
-        if known.site != site or not _is_same(known.spec, planned.spec):
+        if known.site != site or not _is_same(known, planned.spec):
             raise Clash(f"another task has the id {planned.id}; submit with an id of its own")
         return planned.id, False
     if planned.spec.unique is not None:
@@ -239,9 +236,15 @@ def submit(
     return planned.id, True
 
 
-def _is_same(journaled: Spec, planned: Spec) -> bool:
-    """Compare as bytes: to Python 1, 1.0 and true are equal, to a handler they are not."""
-    return _canonical(journaled) == _canonical(_spec(_canonical(planned)))
+def _is_same(known: Task, planned: Spec) -> bool:
+    """Say whether a submission asks for what is journaled, whoever asks.
+
+    A client that repeats it at another node may be known there by another token, so the requester
+    is no part of it: it stays the one who came first. Compared as bytes: to Python 1, 1.0 and true
+    are equal, to a handler they are not.
+    """
+    asked = msgspec.structs.replace(planned, requester=known.spec.requester)
+    return _canonical(known.spec) == _canonical(_spec(_canonical(asked)))
 
 
 def _work(submission: Submission) -> tuple[str, dict[str, Any]]:

@@ -92,7 +92,7 @@ export class Api {
       });
       text = await response.text();
     } catch (error) {
-      throw unreachable(method, error);
+      throw unreachable(method, error, key !== undefined);
     }
     if (!response.ok) throw this.refused(response, text);
     return {
@@ -126,14 +126,19 @@ function parsed(text, status) {
   }
 }
 
-function unreachable(method, error) {
+function unreachable(method, error, isRepeatable) {
   const isTimeout = error.name === "TimeoutError";
   const title = isTimeout ? "This node did not answer in time" : "This node cannot be reached";
-  const detail =
-    method === "GET"
-      ? "It will be asked again."
-      : "It is not known whether this was saved: look at it again before you repeat it.";
-  return new Problem({ title, detail });
+  return new Problem({ title, detail: afterSilence(method, isRepeatable) });
+}
+
+/** What a person may do now that no answer came. */
+function afterSilence(method, isRepeatable) {
+  if (method === "GET") return "Try again once the header says “Live”.";
+  const unknown = "It is not known whether this was saved.";
+  return isRepeatable
+    ? `${unknown} Press again once this node answers: it is saved once only.`
+    : `${unknown} Look at it again, once this node answers, before you repeat it.`;
 }
 
 /**

@@ -47,11 +47,7 @@ function signOut() {
   document.body.classList.add("signed-out");
   store.moveTo("signed-out", null);
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  find("token-form").ask(
-    api.token
-      ? "This node does not accept the token."
-      : "This node shows its board to those who have a token.",
-  );
+  find("token-form").ask(Boolean(api.token));
   store.live.suspect();
 }
 

@@ -1,12 +1,11 @@
-// Open conflicts: what was said without knowing of each other, and one tap to settle it.
+// Open conflicts: what was said by people or machines that did not know of each other.
 
+import { conflictChoices, subjectName } from "./conflict-card.js";
 import { KeyedList, element, rebuild } from "./dom.js";
 import { waitingText } from "./notices.js";
-import { STATES, stateMark, stateWord } from "./states.js";
-import { duration, timeSince } from "./time.js";
+import { timeSince } from "./time.js";
 
 const REGISTERS = { "state.person": "reported by people", "state.machine": "reported by machines" };
-const POLICIES = { "most-severe": "the most severe", latest: "the latest" };
 
 class ConflictList extends HTMLElement {
   attach(board) {
@@ -15,25 +14,26 @@ class ConflictList extends HTMLElement {
     this.list = element("ul", { class: "conflicts" });
     this.empty = element("p", { class: "empty" });
     this.count = element("b", { class: "count" });
-    this.append(
-      element("header", { class: "section-head" }, element("h2", {}, "Conflicts ", this.count)),
-      this.empty,
-      this.list,
-    );
+    this.heading = element("h2", { tabindex: -1 }, "Conflicts", this.count);
+    this.append(element("header", { class: "section-head" }, this.heading), this.empty, this.list);
     this.cards = new KeyedList(
       this.list,
       () => element("li", { class: "card" }),
       (card, record) => this.fill(card, record),
     );
     board.store.watch("conflicts", () => this.show());
-    board.store.watch("connection", () => this.showEmpty());
+    for (const topic of ["connection", "uplink"]) board.store.watch(topic, () => this.showEmpty());
   }
 
   show() {
     const conflicts = [...this.board.store.records.conflicts.values()];
     conflicts.sort((a, b) => (a.since < b.since ? -1 : 1));
     this.announceNew(conflicts);
+    const hadFocus = this.list.contains(document.activeElement);
     this.cards.show(conflicts);
+    // The settled card took the focus with it: the keyboard goes on from here, not from the top.
+    if (hadFocus && !this.list.contains(document.activeElement))
+      this.heading.focus({ preventScroll: true });
     this.count.textContent = conflicts.length || "";
     this.dataset.open = String(conflicts.length);
     this.showEmpty();
@@ -43,39 +43,36 @@ class ConflictList extends HTMLElement {
     const ids = new Set(conflicts.map((conflict) => conflict.id));
     for (const conflict of this.known ? conflicts : []) {
       if (!this.known.has(conflict.id))
-        this.board.announcer.say(`New conflict about ${this.nameOf(conflict)}.`);
+        this.board.announcer.say(`New conflict about ${subjectName(this.board, conflict)}.`);
     }
     if (this.board.store.loaded.has("conflicts")) this.known = ids;
   }
 
   showEmpty() {
-    const { loaded, connection, records } = this.board.store;
+    const { loaded, connection, records, uplink } = this.board.store;
     this.empty.hidden = records.conflicts.size > 0;
-    this.empty.textContent = loaded.has("conflicts")
-      ? "None. All reports agree."
-      : waitingText(connection.phase);
-  }
-
-  nameOf(conflict) {
-    return this.board.store.records.equipment.get(conflict.subject)?.name ?? conflict.subject;
+    if (!loaded.has("conflicts")) this.empty.textContent = waitingText(connection.phase);
+    else if (uplink?.hub && !uplink.connected)
+      this.empty.textContent = "None known here. What others say meanwhile comes with the link.";
+    else this.empty.textContent = "None to settle.";
   }
 
   fill(card, conflict) {
     card.dataset.id = conflict.id;
+    const name = subjectName(this.board, conflict);
     const title = element("button", {
       type: "button",
       class: "link",
       data: { action: "open" },
-      text: this.nameOf(conflict),
+      text: name,
     });
     title.addEventListener("click", () => this.board.openEquipment(conflict.subject));
-    const isEquipment = conflict.kind === "equipment";
     rebuild(
       card,
       element(
         "p",
         { class: "card-title" },
-        isEquipment ? title : element("strong", { text: conflict.subject }),
+        conflict.kind === "equipment" ? title : element("strong", { text: name }),
         element(
           "span",
           { class: "muted" },
@@ -83,81 +80,9 @@ class ConflictList extends HTMLElement {
           timeSince(conflict.since),
         ),
       ),
-      element(
-        "p",
-        { class: "muted" },
-        `Until someone decides, ${POLICIES[conflict.policy] ?? conflict.policy} is shown: `,
-        element("strong", { text: valueWord(conflict.shown) }),
-        ".",
-      ),
-      element(
-        "ul",
-        { class: "siblings" },
-        conflict.siblings.map((sibling) => this.sibling(conflict, sibling)),
-      ),
+      conflictChoices(this.board, conflict),
     );
   }
-
-  sibling(conflict, sibling) {
-    const word = valueWord(sibling.value);
-    const where = sibling.device ? ` on ${sibling.device}` : "";
-    const keep = element("button", {
-      type: "button",
-      class: "keep",
-      "aria-label": `Keep ${word}, said by ${sibling.actor}${where}`,
-      data: { action: `keep-${sibling.dot.origin}-${sibling.dot.seq}` },
-      text: "Keep this",
-    });
-    keep.addEventListener("click", () => this.resolve(conflict, sibling, keep));
-    return element(
-      "li",
-      { data: { state: sibling.value?.state ?? "" } },
-      sibling.value?.state in STATES
-        ? stateMark(sibling.value.state)
-        : element("code", { text: word }),
-      element(
-        "div",
-        {},
-        element(
-          "p",
-          {},
-          element("strong", { text: sibling.value?.reason ?? "" }),
-          sibling.value?.note && ` ${sibling.value.note}`,
-        ),
-        element("p", { class: "muted" }, `${sibling.actor}${where} · `, timeSince(sibling.at)),
-        sibling.offline_s >= 1 &&
-          element("p", {
-            class: "muted",
-            text: `arrived after ${duration(sibling.offline_s)} offline`,
-          }),
-      ),
-      keep,
-    );
-  }
-
-  async resolve(conflict, sibling, button) {
-    // Absent and null mean the same; the short form is what the contract shows.
-    const value = Object.fromEntries(
-      Object.entries(sibling.value).filter(([, part]) => part !== null),
-    );
-    button.disabled = true;
-    try {
-      const path = `/api/conflicts/${encodeURIComponent(conflict.id)}/resolve`;
-      const { body } = await this.board.api.send("POST", path, { value, seen: conflict.etag });
-      if (body?.status === "resolved") this.board.store.remove("conflicts", conflict.id);
-      this.board.announcer.say(
-        `Conflict about ${this.nameOf(conflict)} settled: ${valueWord(sibling.value)}.`,
-      );
-    } catch (problem) {
-      this.board.notices.show(problem);
-      button.disabled = false;
-    }
-  }
-}
-
-function valueWord(value) {
-  if (value === null || value === undefined) return "nothing";
-  return value.state in STATES ? stateWord(value.state) : JSON.stringify(value);
 }
 
 customElements.define("conflict-list", ConflictList);

@@ -51,8 +51,8 @@ function fillDevice(row, device) {
     element(
       "p",
       { class: "muted" },
-      device.connected ? "in touch" : ["last seen ", timeSince(device.last_seen_at)],
-      ` · ${backlog === 0 ? "no backlog" : `${backlog} events not yet here`}`,
+      !device.connected && ["last seen ", timeSince(device.last_seen_at), " · "],
+      `${backlog === 0 ? "no backlog" : `${backlog} events not yet here`}`,
       ` · clock ${clockText(device)}`,
       device.disk_free_bytes != null && ` · ${bytesText(device.disk_free_bytes)} free`,
       ` · version ${device.version ?? "unknown"}`,

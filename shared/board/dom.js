@@ -27,12 +27,18 @@ function isShown(child) {
   return child !== null && child !== undefined && child !== false && child !== "";
 }
 
-/** Replace what is inside `node`; the focus stays on the control with the same `data-action`. */
+/**
+ * Replace what is inside `node`. The focus stays on the control with the same `data-action`; if
+ * that is gone, such as “Cancel” once it was pressed, it goes to the one that opens the record.
+ */
 export function rebuild(node, ...children) {
   const focused = node.contains(document.activeElement) ? document.activeElement : null;
   const action = focused?.dataset.action;
   node.replaceChildren(...children.flat(Infinity).filter(isShown));
-  if (action) node.querySelector(`[data-action="${action}"]`)?.focus({ preventScroll: true });
+  if (!action) return;
+  const next =
+    node.querySelector(`[data-action="${action}"]`) ?? node.querySelector('[data-action="open"]');
+  next?.focus({ preventScroll: true });
 }
 
 /** Make `nodes`, in this order, the children of `parent`; few are moved, the focus stays. */

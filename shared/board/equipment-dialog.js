@@ -1,10 +1,11 @@
 // One piece of equipment: what it is, how to report its state, what happened to it.
 
 import { RepeatKey } from "./api.js";
+import { conflictChoices } from "./conflict-card.js";
 import { element, rebuild } from "./dom.js";
 import { historyList } from "./equipment-history.js";
 import { bothReports, reportsDiffer } from "./equipment-tiles.js";
-import { dialogHead, field } from "./forms.js";
+import { dialogHead, field, once } from "./forms.js";
 import { STATES, stateMark } from "./states.js";
 import { timeSince } from "./time.js";
 
@@ -21,6 +22,11 @@ class EquipmentDialog extends HTMLElement {
       this.equipmentId = null;
     });
     board.store.watch("equipment", () => this.showChange());
+    board.store.watch("conflicts", () => this.record && this.showConflicts(this.record));
+    // What could not be read while the node was silent.
+    board.store.watch("connection", () => {
+      if (this.record && board.store.connection.phase === "live") this.loadHistory();
+    });
   }
 
   open(id) {
@@ -39,12 +45,14 @@ class EquipmentDialog extends HTMLElement {
     this.openedEtag = record.etag;
     this.shownEtag = record.etag;
     this.current = element("div", { class: "current" });
+    this.conflicts = element("div", { class: "dialog-conflicts" });
     this.changed = element("div", { class: "changed", role: "status", hidden: true });
     this.problem = element("problem-text");
     this.history = element("div", {}, element("p", { class: "empty", text: "Loading …" }));
     this.dialog.replaceChildren(
       dialogHead("equipment-title", record.name ?? record.id, record.id),
       this.current,
+      this.conflicts,
       this.changed,
       this.form(),
       this.historySection(),
@@ -71,17 +79,42 @@ class EquipmentDialog extends HTMLElement {
       ),
       record.note && element("p", { class: "note", text: record.note }),
       reportsDiffer(record.reports) && bothReports(record.reports),
-      record.conflicts?.length > 0 &&
-        element("p", {
-          class: "muted",
-          text: "In conflict: two reports were made without knowing of each other. See Conflicts.",
-        }),
       attributes.length > 0 &&
         element("p", {
           class: "muted",
           text: attributes.map(([key, value]) => `${key}: ${value}`).join(" · "),
         }),
     );
+    this.showConflicts(record);
+  }
+
+  /** They can be settled here, where whoever opened the tile because of its flag will look. */
+  showConflicts(record) {
+    const { conflicts } = this.board.store.records;
+    const open = (record.conflicts ?? []).map((id) => conflicts.get(id)).filter(Boolean);
+    if (open.length === 0 && this.conflicts.contains(document.activeElement))
+      this.dialog.querySelector(".close").focus();
+    this.conflicts.hidden = open.length === 0;
+    const problems = element("problem-text");
+    rebuild(
+      this.conflicts,
+      element("h3", { text: "Said without knowing of each other" }),
+      open.map((conflict) =>
+        conflictChoices(this.board, conflict, { problems, settled: () => this.rereadRecord() }),
+      ),
+      problems,
+    );
+  }
+
+  /** After an act of the person at this dialog: what came of it is not news to them. */
+  async rereadRecord() {
+    const id = this.equipmentId;
+    if (id === null) return;
+    const { body } = await this.board.api.get(`/api/equipment/${encodeURIComponent(id)}`);
+    if (this.equipmentId !== id) return;
+    this.openedEtag = body.etag;
+    this.changed.hidden = true;
+    this.board.store.put("equipment", body);
   }
 
   form() {
@@ -114,7 +147,7 @@ class EquipmentDialog extends HTMLElement {
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.save(form);
+      once(form.querySelector("button.primary"), () => this.save(form));
     });
     return form;
   }
@@ -124,8 +157,6 @@ class EquipmentDialog extends HTMLElement {
     const body = { state: given.get("state"), seen: this.openedEtag };
     if (given.get("reason").trim()) body.reason = given.get("reason").trim();
     if (given.get("note").trim()) body.note = given.get("note").trim();
-    const button = form.querySelector("button.primary");
-    button.disabled = true;
     this.problem.clear();
     try {
       const path = `/api/equipment/${encodeURIComponent(this.equipmentId)}/state`;
@@ -137,7 +168,6 @@ class EquipmentDialog extends HTMLElement {
       this.dialog.close();
     } catch (problem) {
       this.problem.show(problem);
-      button.disabled = false;
     }
   }
 

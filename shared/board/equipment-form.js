@@ -1,7 +1,8 @@
 // Add a piece of equipment.
 
+import { RepeatKey } from "./api.js";
 import { element } from "./dom.js";
-import { dialogHead, field, siteField } from "./forms.js";
+import { dialogHead, field, once, siteField } from "./forms.js";
 
 class EquipmentForm extends HTMLElement {
   attach(board) {
@@ -14,6 +15,7 @@ class EquipmentForm extends HTMLElement {
   }
 
   open() {
+    this.key = new RepeatKey();
     this.problem = element("problem-text");
     const form = element(
       "form",
@@ -46,10 +48,11 @@ class EquipmentForm extends HTMLElement {
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.save(form);
+      once(form.querySelector("button.primary"), () => this.save(form));
     });
     this.dialog.replaceChildren(dialogHead("equipment-form-title", "Add equipment"), form);
     this.dialog.showModal();
+    form.elements.id.focus();
   }
 
   async save(form) {
@@ -62,13 +65,24 @@ class EquipmentForm extends HTMLElement {
     if (given.site) body.site = given.site;
     this.problem.clear();
     try {
-      const { body: saved } = await this.board.api.send("POST", "/api/equipment", body);
+      const { body: saved } = await this.board.api.send("POST", "/api/equipment", body, {
+        key: this.key.of(body),
+      });
       if (saved?.id) this.board.store.put("equipment", saved);
+      this.board.announcer.say(`Added: ${given.name || given.id}.`);
       this.dialog.close();
     } catch (problem) {
-      this.problem.show(problem);
+      this.problem.show(problem.status === 409 ? taken(given.id) : problem);
     }
   }
+}
+
+/** The node's own words are for programs: they name the verb to use instead. */
+function taken(id) {
+  return {
+    title: `There is a ${id} already`,
+    detail: "Choose another id, or open its tile to report its state.",
+  };
 }
 
 customElements.define("equipment-form", EquipmentForm);

@@ -210,7 +210,7 @@ function tileFlags(record) {
     record.stale &&
       element("span", {
         class: "flag",
-        title: "The last report is too old to be trusted",
+        title: "Its machine is not reached at present: this is the last state known",
         text: "Stale",
       }),
   );

@@ -1,15 +1,28 @@
 // The parts that all dialogs and forms share.
 
-import { element } from "./dom.js";
+import { element, shape } from "./dom.js";
+
+/**
+ * Run `work` for a button, one at a time. The button is not `disabled` meanwhile: that would drop
+ * the keyboard's focus, and it would have to find its way back from the top of the page.
+ */
+export async function once(button, work) {
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true");
+  try {
+    await work();
+  } finally {
+    button.removeAttribute("aria-disabled");
+  }
+}
 
 /** The head of a dialog: title, subtitle, a button to close it. */
 export function dialogHead(id, title, subtitle) {
-  const close = element("button", {
-    type: "button",
-    class: "quiet close",
-    "aria-label": "Close",
-    text: "✕",
-  });
+  const close = element(
+    "button",
+    { type: "button", class: "quiet close", "aria-label": "Close" },
+    shape("cross"),
+  );
   close.addEventListener("click", () => close.closest("dialog").close());
   return element(
     "header",

@@ -3,8 +3,8 @@
 import { element, rebuild } from "./dom.js";
 
 const SECTIONS = {
-  equipment: { word: "Equipment", view: "equipment-tiles" },
-  conflicts: { word: "Conflicts", view: "conflict-list" },
+  equipment: { word: "Equipment", view: "equipment-tiles", counted: "stopped" },
+  conflicts: { word: "Conflicts", view: "conflict-list", counted: "open" },
   tasks: { word: "Tasks", view: "task-list" },
   devices: { word: "Devices", view: "device-list" },
 };
@@ -48,6 +48,8 @@ class SectionTabs extends HTMLElement {
         button,
         SECTIONS[key].word,
         counts[key] > 0 && element("b", { class: "count", text: counts[key] }),
+        counts[key] > 0 &&
+          element("span", { class: "visually-hidden", text: ` ${SECTIONS[key].counted}` }),
       );
     }
     this.buttons.get("devices").hidden = node?.role === "agent";

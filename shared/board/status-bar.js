@@ -42,10 +42,12 @@ class StatusBar extends HTMLElement {
     rebuild(
       this.node,
       element("h1", { class: "node-id", text: node.id }),
-      element("span", {
-        class: "muted",
-        text: `${ROLES[node.role] ?? node.role} · ${node.sites.join(", ")} · version ${node.version}`,
-      }),
+      element(
+        "span",
+        { class: "muted" },
+        `${ROLES[node.role] ?? node.role} · ${node.sites.join(", ")}`,
+        element("span", { class: "version", text: ` · version ${node.version}` }),
+      ),
       node.backed_up_at &&
         element("span", { class: "muted" }, "backed up ", timeSince(node.backed_up_at)),
     );

@@ -149,9 +149,8 @@ export class Store {
     try {
       this.summary = (await this.api.get("/api/tasks/summary")).body;
     } catch (error) {
-      // The counts are an ornament; the connection reports its own trouble.
+      // The last counts stay, as the last records do; the connection reports its own trouble.
       if (!(error instanceof Problem)) throw error;
-      this.summary = null;
     }
     this.mark("summary");
   }

@@ -1,9 +1,10 @@
 // One task: what it is, why it waits, every attempt, its history.
 
-import { element } from "./dom.js";
+import { element, rebuild } from "./dom.js";
 import { dialogHead } from "./forms.js";
 import { outcomeMark, statusMark } from "./states.js";
-import { taskButtons, taskTitle } from "./task-list.js";
+import { taskButtons } from "./task-buttons.js";
+import { taskTitle, waitLines } from "./task-words.js";
 import { absolute, duration, timeSince } from "./time.js";
 
 class TaskDialog extends HTMLElement {
@@ -20,6 +21,10 @@ class TaskDialog extends HTMLElement {
       this.taskId = null;
     });
     board.store.watch("tasks", () => this.follow());
+    // What could not be read while the node was silent.
+    board.store.watch("connection", () => {
+      if (this.taskId && board.store.connection.phase === "live") this.load();
+    });
   }
 
   open(id) {
@@ -67,15 +72,15 @@ class TaskDialog extends HTMLElement {
     });
     const buttons = taskButtons(this.board, task, this.problem);
     buttons.append(after);
-    const attempts = [...(task.attempts ?? [])].reverse();
+    const known = this.board.store.records.tasks;
+    const attempts = (task.attempts ?? []).map(attemptView).reverse();
     const history = [...(task.history ?? [])].reverse();
-    this.body.replaceChildren(
+    rebuild(
+      this.body,
       element("p", { class: "current-line" }, statusMark(task.status), buttons),
-      ...(task.waits_for ?? []).map((reason) =>
-        element("p", { class: "task-why", text: `Waits: ${reason.message ?? reason.reason}` }),
-      ),
-      facts(task),
-      section("Attempts", attempts.map(attemptView), "Not started yet."),
+      waitLines(task, known).map((text) => element("p", { class: "task-why", text })),
+      facts(this.board, task),
+      section("Attempts", attempts, "Not started yet."),
       section("History", history.map(historyRow), "Nothing recorded yet."),
     );
   }
@@ -92,15 +97,14 @@ function section(title, rows, empty) {
   );
 }
 
-function facts(task) {
+function facts(board, task) {
   const rows = {
     Type: task.type,
     Payload: element("code", { text: JSON.stringify(task.payload) }),
     Priority: task.priority,
     Device: task.device ?? "not allocated yet",
     Needs: task.requires?.join(", "),
-    After:
-      task.after?.length > 0 && task.after.map((edge) => `${edge.task} (${edge.on})`).join(", "),
+    After: task.after?.length > 0 && task.after.map((edge) => edgeView(board, edge)),
     "Not before": task.not_before && absolute(task.not_before),
     "Time limit": task.start_to_close_s && duration(task.start_to_close_s),
     "Attempts at most": task.max_attempts,
@@ -122,7 +126,20 @@ function facts(task) {
   );
 }
 
-function attemptView(attempt) {
+/** Another task that must end first; it opens in this dialog. */
+function edgeView(board, edge) {
+  const other = board.store.records.tasks.get(edge.task);
+  const open = element("button", {
+    type: "button",
+    class: "link small",
+    text: other ? taskTitle(other) : edge.task,
+  });
+  open.addEventListener("click", () => board.openTask(edge.task));
+  return element("div", {}, open, edge.on === "end" && " however it ends");
+}
+
+/** The claim counts anew after each allocation, so a retried task would have two first attempts. */
+function attemptView(attempt, index) {
   const tookS = attempt.ended_at
     ? (Date.parse(attempt.ended_at) - Date.parse(attempt.started_at)) / 1000
     : null;
@@ -136,7 +153,7 @@ function attemptView(attempt) {
       element(
         "span",
         { class: "muted" },
-        `attempt ${attempt.claim?.attempt ?? "?"} on ${attempt.device} · started `,
+        `attempt ${index + 1} on ${attempt.device} · started `,
         timeSince(attempt.started_at),
         tookS !== null && ` · took ${duration(tookS)}`,
       ),
@@ -167,8 +184,7 @@ function outputView(output) {
 function historyRow(entry) {
   const by = [
     entry.actor,
-    entry.device && `on ${entry.device}`,
-    entry.attempt && `attempt ${entry.attempt}`,
+    entry.device && entry.device !== entry.actor && `on ${entry.device}`,
   ].filter(Boolean);
   return element(
     "li",

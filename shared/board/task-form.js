@@ -2,8 +2,9 @@
 
 import { RepeatKey } from "./api.js";
 import { element } from "./dom.js";
-import { dialogHead, field, siteField } from "./forms.js";
+import { dialogHead, field, once, siteField } from "./forms.js";
 
+const IDS = "\\s*[0-9a-f\\-]{36}(?:[\\s,]+[0-9a-f\\-]{36})*\\s*";
 const PRIORITIES = ["normal", "critical", "high", "low"];
 
 class TaskForm extends HTMLElement {
@@ -37,7 +38,13 @@ class TaskForm extends HTMLElement {
       ),
       field(
         "After",
-        element("input", { name: "after", autocomplete: "off", value: given.after ?? "" }),
+        element("input", {
+          name: "after",
+          autocomplete: "off",
+          value: given.after ?? "",
+          pattern: IDS,
+          title: "Ids as they stand below the tasks' titles, with spaces between",
+        }),
         "ids of tasks that must succeed first",
       ),
       this.problem,
@@ -45,7 +52,7 @@ class TaskForm extends HTMLElement {
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.submit(form);
+      once(form.querySelector("button.primary"), () => this.submit(form));
     });
     this.dialog.replaceChildren(dialogHead("task-form-title", "New task"), form);
     this.dialog.showModal();
@@ -119,6 +126,8 @@ class TaskForm extends HTMLElement {
         list: "device-ids",
         autocomplete: "off",
         autocapitalize: "none",
+        pattern: "\\s*[a-z0-9][a-z0-9._\\-]{0,62}\\s*",
+        title: "The id of a device, such as robot-1",
       }),
       element(
         "datalist",
@@ -132,20 +141,18 @@ class TaskForm extends HTMLElement {
     const given = Object.fromEntries(
       [...new FormData(form)].map(([key, value]) => [key, value.trim()]),
     );
-    const button = form.querySelector("button.primary");
     this.problem.clear();
-    button.disabled = true;
     try {
       const body = taskBody(given);
       const { body: task } = await this.board.api.send("POST", "/api/tasks", body, {
         key: this.key.of(body),
       });
       if (task?.id) this.board.store.put("tasks", task);
+      this.board.announcer.say("Task submitted.");
       this.dialog.close();
     } catch (problem) {
       this.problem.show(problem);
     }
-    button.disabled = false;
   }
 }
 

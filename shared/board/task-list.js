@@ -2,9 +2,10 @@
 
 import { KeyedList, element, rebuild } from "./dom.js";
 import { waitingText } from "./notices.js";
-import { statusMark, statusWord } from "./states.js";
-import { ENDED } from "./store.js";
-import { timeSince } from "./time.js";
+import { statusWord } from "./states.js";
+import { taskButtons } from "./task-buttons.js";
+import { taskLines } from "./task-row.js";
+import { taskTitle } from "./task-words.js";
 
 const FILTERS = {
   all: { word: "All", statuses: null },
@@ -16,8 +17,6 @@ const FILTERS = {
 };
 const PRIORITIES = ["critical", "high", "normal", "low"];
 const PAGE = 100;
-// Already asked for; or it acted, and cancelling would say nothing about how that ended.
-const NOT_CANCELLABLE = new Set(["cancelling", "unknown"]);
 // Said aloud: what a person may have to act upon.
 const SPOKEN = new Set(["dead", "unknown", "expired"]);
 
@@ -51,7 +50,7 @@ class TaskList extends HTMLElement {
     );
     board.store.watch("tasks", () => this.show());
     board.store.watch("summary", () => this.showCounts());
-    board.store.watch("connection", () => this.showEmpty());
+    for (const topic of ["connection", "node"]) board.store.watch(topic, () => this.showEmpty());
   }
 
   head() {
@@ -141,10 +140,14 @@ class TaskList extends HTMLElement {
   }
 
   showEmpty() {
-    const { loaded, connection, records } = this.board.store;
+    const { loaded, connection, records, node } = this.board.store;
     this.empty.hidden = this.rows.rows.size > 0;
     if (!loaded.has("tasks")) this.empty.textContent = waitingText(connection.phase);
     else if (records.tasks.size > 0) this.empty.textContent = "No such task.";
+    else if (node?.role === "agent")
+      this.empty.textContent =
+        "No tasks here. An agent lists those it was given and those submitted at it; " +
+        "the hub lists all. Submit one with “New task”.";
     else this.empty.textContent = "No tasks yet. Submit the first with “New task”.";
   }
 
@@ -159,96 +162,11 @@ class TaskList extends HTMLElement {
     const open = element(
       "button",
       { type: "button", class: "task-open", "aria-haspopup": "dialog", data: { action: "open" } },
-      taskLines(task),
+      taskLines(task, this.board.store.records.tasks),
     );
     open.addEventListener("click", () => this.board.openTask(task.id));
     rebuild(row, open, taskButtons(this.board, task, this.board.notices));
   }
-}
-
-function taskLines(task) {
-  const last = task.attempts?.at(-1);
-  const facts = [
-    task.type,
-    task.priority !== "normal" && `${task.priority} priority`,
-    task.device ?? "no device yet",
-    (task.attempts?.length ?? 0) > 0 && last.claim?.attempt > 1 && `attempt ${last.claim.attempt}`,
-  ];
-  return [
-    element(
-      "span",
-      { class: "task-head" },
-      statusMark(task.status),
-      element("span", { class: "task-title", text: taskTitle(task) }),
-    ),
-    element(
-      "span",
-      { class: "muted" },
-      `${facts.filter(Boolean).join(" · ")} · `,
-      timeSince(task.created_at),
-    ),
-    (task.waits_for ?? []).map((reason) =>
-      element("span", { class: "task-why", text: `Waits: ${reason.message ?? reason.reason}` }),
-    ),
-    last?.error &&
-      task.status !== "succeeded" &&
-      element("span", { class: "task-error", text: last.error.message }),
-    lastWords(last?.output) &&
-      element("span", { class: "task-output code", text: lastWords(last.output) }),
-  ];
-}
-
-/** The last line a run printed. */
-function lastWords(output) {
-  const text = [output?.stderr, output?.stdout].find(
-    (part) => typeof part === "string" && part.trim() !== "",
-  );
-  return text?.trim().split("\n").at(-1).slice(0, 200);
-}
-
-/** What a task is about, in one line. */
-export function taskTitle(task) {
-  const { argv, seconds } = task.payload ?? {};
-  if (Array.isArray(argv)) return argv.map(quoted).join(" ");
-  if (task.type === "wait" && seconds !== undefined) return `wait ${seconds} s`;
-  const payload = JSON.stringify(task.payload ?? {});
-  return payload === "{}" ? task.type : `${task.type} ${payload.slice(0, 120)}`;
-}
-
-function quoted(word) {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${String(word).replaceAll("'", "'\\''")}'`;
-}
-
-/** Cancel and retry, as far as the status allows; `problems` shows what went wrong. */
-export function taskButtons(board, task, problems) {
-  const button = (verb, text) => {
-    const node = element("button", {
-      type: "button",
-      data: { action: verb },
-      "aria-label": `${text} ${taskTitle(task)}`,
-      text,
-    });
-    node.addEventListener("click", async () => {
-      node.disabled = true;
-      try {
-        const { body } = await board.api.send(
-          "POST",
-          `/api/tasks/${encodeURIComponent(task.id)}/${verb}`,
-        );
-        if (body?.id) board.store.put("tasks", body);
-      } catch (problem) {
-        problems.show(problem);
-      }
-      node.disabled = false;
-    });
-    return node;
-  };
-  return element(
-    "span",
-    { class: "task-buttons" },
-    !ENDED.has(task.status) && !NOT_CANCELLABLE.has(task.status) && button("cancel", "Cancel"),
-    task.status === "dead" && button("retry", "Retry"),
-  );
 }
 
 function newestFirst(a, b) {

@@ -7,6 +7,8 @@ const UNITS = [
   ["hour", 3_600],
   ["minute", 60],
 ];
+// A number at the end of a line and its unit on the next read as two things.
+const NO_BREAK = "\u00a0";
 const relativeFormat = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
 const absoluteFormat = new Intl.DateTimeFormat("en-GB", {
   dateStyle: "medium",
@@ -45,6 +47,10 @@ export function timeSince(iso) {
 
 /** A duration in words: "45 s", "12 min", "3 h 20 min". */
 export function duration(seconds) {
+  return inUnits(seconds).replaceAll(" ", NO_BREAK);
+}
+
+function inUnits(seconds) {
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60)
     return `${seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds)} s`;

@@ -2,20 +2,28 @@
 
 import { element } from "./dom.js";
 import { field } from "./forms.js";
+import "./notices.js";
 
 const HINT =
-  "The program that serves this page prints it when it starts, or has it in the file “token” " +
-  "of its data folder. This tab keeps it until it is closed.";
+  "It stands in the settings of the program that serves this page ([api] tokens) or, if they have " +
+  "none, in the file “token” of its data folder. This tab keeps it until it is closed.";
+
+const REFUSED = {
+  title: "This node does not accept the token",
+  detail: "Enter one of this node's: other nodes may have others.",
+};
 
 class TokenForm extends HTMLElement {
   /** @param {(token: string) => void} onToken */
   attach(onToken) {
     this.reason = element("p", { class: "muted" });
+    this.problem = element("problem-text");
     const form = element(
       "form",
       { class: "form card" },
       element("h2", { text: "Who is there?" }),
       this.reason,
+      this.problem,
       field(
         "Token",
         element("input", {
@@ -45,9 +53,11 @@ class TokenForm extends HTMLElement {
     this.hidden = true;
   }
 
-  /** @param {string} reason why the page asks */
-  ask(reason) {
-    this.reason.textContent = reason;
+  /** @param {boolean} isRefused whether the node did not accept the token there was */
+  ask(isRefused) {
+    this.reason.textContent = "This node shows its board to those who have a token.";
+    if (isRefused) this.problem.show(REFUSED);
+    else this.problem.clear();
     if (!this.hidden) return;
     this.hidden = false;
     this.querySelector("input").focus();

@@ -1,6 +1,7 @@
 // An agent's line to its hub: whether it is up, what waits for it, and a switch to cut it.
 
 import { element, rebuild } from "./dom.js";
+import { once } from "./forms.js";
 import { toned } from "./states.js";
 import { timeSince } from "./time.js";
 
@@ -14,32 +15,33 @@ class UplinkSwitch extends HTMLElement {
       element("span", { class: "switch-track" }),
       element("span", { class: "switch-label", text: "Link to hub" }),
     );
-    this.toggle.addEventListener("click", () => this.turn());
+    this.toggle.addEventListener("click", () => once(this.toggle, () => this.turn()));
     this.append(this.facts, this.toggle);
     this.hidden = true;
-    board.store.watch("uplink", () => this.show());
-    board.store.watch("node", () => this.show());
+    for (const topic of ["uplink", "node", "connection"]) board.store.watch(topic, () => this.show());
   }
 
   show() {
-    const { uplink, node } = this.board.store;
+    const { uplink, node, connection } = this.board.store;
     this.hidden = node?.role !== "agent" || uplink === null;
     if (this.hidden) return;
     this.toggle.setAttribute("aria-checked", String(uplink.enabled));
-    const backlog = uplink.backlog ?? 0;
     this.facts.title = uplink.hub ?? "";
+    if (connection.phase === "reconnecting") {
+      // Only the agent knows its link: what it said last must not pass for what is so now.
+      rebuild(this.facts, toned({ word: "Link not known", shape: "ring", tone: "quiet" }));
+      return;
+    }
     rebuild(
       this.facts,
       uplinkMark(uplink),
-      element(
-        "span",
-        { class: "muted" },
-        backlog === 0
-          ? "nothing waits for the hub"
-          : `${backlog} ${backlog === 1 ? "change waits" : "changes wait"} for the hub`,
-        " · last sync ",
-        timeSince(uplink.last_sync_at),
-      ),
+      uplink.hub &&
+        element(
+          "span",
+          { class: "uplink-sync muted" },
+          element("span", { text: backlogText(uplink.backlog ?? 0) }),
+          element("span", {}, "synced ", timeSince(uplink.last_sync_at)),
+        ),
       !uplink.connected &&
         uplink.enabled &&
         uplink.last_error &&
@@ -49,7 +51,6 @@ class UplinkSwitch extends HTMLElement {
 
   async turn() {
     const enabled = !this.board.store.uplink.enabled;
-    this.toggle.disabled = true;
     try {
       const { body } = await this.board.api.send("PUT", "/api/uplink", { enabled });
       if (body) this.board.store.setUplink(body);
@@ -57,8 +58,12 @@ class UplinkSwitch extends HTMLElement {
     } catch (problem) {
       this.board.notices.show(problem);
     }
-    this.toggle.disabled = false;
   }
+}
+
+function backlogText(backlog) {
+  if (backlog === 0) return "all sent";
+  return `${backlog} ${backlog === 1 ? "change" : "changes"} to send`;
 }
 
 function uplinkMark(uplink) {

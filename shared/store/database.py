@@ -7,10 +7,10 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 
-from shared.errors import StoreCorrupt, StoreFull, StoreLocked, StoreTooNew
+from shared.errors import StoreCorrupt, StoreFull, StoreLocked, StoreTooNew, StoreUnusable
+from shared.store import sql as migrations
 
 FILE = "skerry.db"
 CACHE_KIB = 2048  # per connection; boards are small, the working set is the recent tail
@@ -80,9 +80,8 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 def _migrations() -> list[tuple[int, str]]:
-    folder = resources.files("shared.store.sql")
-    names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".sql"))
-    return [(int(n[:4]), (folder / n).read_text(encoding="utf-8")) for n in names]
+    files = sorted(Path(migrations.__file__).parent.glob("*.sql"))
+    return [(int(file.name[:4]), file.read_text(encoding="utf-8")) for file in files]
 
 
 def _statements(text: str) -> Iterator[str]:
@@ -123,9 +122,16 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
     Raises:
         StoreLocked: Another process runs on it.
+        StoreUnusable: It cannot be made or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnusable(
+            f"{folder} cannot be the data folder ({error.strerror}); let this user write there "
+            "or take another --data"
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -81,10 +81,11 @@ def greet(tx: Transaction, hello: Hello) -> Welcome:
     Raises:
         BadFrame: Not a name, not a site of this hub, or a device of another site.
     """
-    if not is_name(hello.device) or not is_name(hello.incarnation):
-        raise BadFrame(f"{hello.device!r} cannot name a device", 4403)
+    for name in (hello.device, hello.incarnation):
+        if not is_name(name):
+            raise BadFrame(f"{name[:100]!r} cannot name a device or its incarnation", 4403)
     if hello.site not in tx.node.writes or hello.device == tx.node.device:
-        raise BadFrame(f"this hub does not serve {hello.device} in site {hello.site}", 4403)
+        raise BadFrame(f"this hub does not serve {hello.device} in site {hello.site[:100]}", 4403)
     known = tx.query(SITE_OF, hello.device)
     if known and known[0][0] != hello.site:
         raise BadFrame(f"{hello.device} belongs to site {known[0][0]}", 4403)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from shared.core import chain
 from shared.core import event as events
-from shared.core.event import Pair
+from shared.core.event import Event, Pair
 from shared.errors import BadFrame
 from shared.store import journal, judge
 from shared.store import node as nodes
@@ -99,16 +99,24 @@ def take(tx: Transaction, up: Up, *, device: str, site: str) -> Stored | Forked:
         _hold_apart(tx, up, fork, device)
         return Forked(up.origin, fork, last)
     for pair in up.events[log.head + 1 - up.first :]:
-        event = events.read(pair.header, pair.body)
-        expected = (tx.log(up.origin) or log).head + 1
-        if event.header.origin != up.origin or event.header.seq != expected:
-            raise BadFrame(f"{event.dot} where {up.origin} {expected} was due")
-        judge.take(tx, event, site)
+        judge.take(tx, _event(pair, up.origin, (tx.log(up.origin) or log).head + 1), site)
     judge.again(tx, site)
     held = tx.log(up.origin) or log
     # What was sent, not all that is here: of a forked log the sender's next stretch may differ.
     digest = held.hash if last == held.head else journal.hash_at(tx.db, log.id, last)
     return Stored(up.origin, Head(last, digest or b""))
+
+
+def _event(pair: Pair, origin: str, seq: int) -> Event:
+    """Decode an event that stands at a place in a log.
+
+    Raises:
+        BadFrame: It is no event, or one of another place.
+    """
+    event = events.read(pair.header, pair.body)
+    if event.header.origin != origin or event.header.seq != seq:
+        raise BadFrame(f"{event.dot} where {origin} {seq} was due")
+    return event
 
 
 def _first_difference(tx: Transaction, log: Log, up: Up) -> int | None:
@@ -134,5 +142,6 @@ def _first_difference(tx: Transaction, log: Log, up: Up) -> int | None:
 def _hold_apart(tx: Transaction, up: Up, fork: int, device: str) -> None:
     ((count,),) = tx.query(COUNT_HELD_APART)
     for offset, pair in enumerate(up.events[fork - up.first :][: HELD_APART_MAX - count]):
+        _event(pair, up.origin, fork + offset)  # garbage is no other branch of a log
         tx.execute(HOLD_APART, up.origin, fork + offset, pair.header, pair.body, device, tx.now_ms)
     tx.announce("device", device)

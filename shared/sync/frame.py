@@ -18,6 +18,9 @@ from shared.errors import BadFrame
 
 PROTOCOL = 1
 FRAME_BYTES_MAX = 2 * 1024 * 1024  # as sent, and again after decompression
+MESSAGE_BYTES_MAX = 2 * FRAME_BYTES_MAX
+"""What a socket reads at most. The socket itself closes without a word; what is over the limit of
+a frame by less than that is read whole, and refused with the reason."""
 BATCH_EVENTS_MAX = 1000
 BATCH_BYTES_MAX = 256 * 1024  # of events before compression; at least one event whatever its size
 WINDOW = 4  # batches under way in one direction before one must be acknowledged
@@ -94,7 +97,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
 class Follow(msgspec.Struct, frozen=True, tag="follow"):
     """The device says where it stands in the hub's feed, by lane; now both directions flow."""
 
-    cursors: dict[int, int]
+    cursors: dict[int, Seq]
 
 
 class Up(msgspec.Struct, frozen=True, tag="up"):

@@ -40,7 +40,7 @@ def task(
         id=name,
         site="demo",
         spec=Spec(type_, {"a": 1}, priority, "ada", **spec),
-        origin_device="robot-1",
+        submitters=("robot-1",),
         allocation=seat,
         holders=(),
         status=status,

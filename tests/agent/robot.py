@@ -5,7 +5,7 @@ import contextlib
 import heapq
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -64,23 +64,28 @@ class VirtualTime:
                 woken.set_result(None)
 
     async def sleep(self, seconds: float) -> None:
+        await self._woken(seconds)
+
+    def _woken(self, seconds: float) -> asyncio.Future[None]:
+        """Count from now, not from when the loop comes to it: the test may advance meanwhile."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self.ms + seconds * 1000, next(self._order), woken))
         if seconds <= 0:
             self.advance(0)
-        await woken
+        return woken
 
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> None:
         if timeout_s is None:
             await event.wait()
             return
-        ends = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(self.sleep(timeout_s))]
+        woken = self._woken(timeout_s)
+        waiting = asyncio.ensure_future(event.wait())
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((waiting, woken), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for end in ends:
-                end.cancel()
-            await asyncio.gather(*ends, return_exceptions=True)
+            woken.cancel()
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
 
 class RealTime:
@@ -331,6 +336,7 @@ async def robot(
     time: VirtualTime | RealTime | None = None,
     handlers: Mapping[str, Handler] | None = None,
     concurrency: int = 1,
+    capabilities: Collection[str] = (),
     boot: str = "boot-1",
     running: bool = True,
     aging_s: float = 0,
@@ -347,6 +353,7 @@ async def robot(
             folder=folder,
             boot=boot,
             concurrency=concurrency,
+            capabilities=capabilities,
             now_ms=clocks.now_ms,
             boot_ms=clocks.boot_ms,
             chance=Random(5),

@@ -47,7 +47,7 @@ def acting(
         id="t",
         site="demo",
         spec=spec,
-        origin_device="robot-1",
+        submitters=("robot-1",),
         allocation=SEAT,
         holders=("robot-1",),
         status=status,

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from agent import app
-from agent.settings import Api, Command, Device, Handlers, Settings
+from agent.handlers.settings import Command, Handlers
+from agent.settings import Api, Device, Settings
+from shared.serving import serve
+from shared.settings import Listen
 
 TOKEN = "client-test-token"
 WAIT_S = 30
@@ -83,6 +87,9 @@ async def test_equipment_is_set_and_status_tells_of_the_uplink(url: str) -> None
     [
         (("status", "--url", "ftp://x"), TOKEN, 2, "--url"),
         (("status",), "", 2, "SKERRY_TOKEN"),
+        (("status", "--url", "http://127.0.0.1:x"), TOKEN, 2, "--url"),
+        (("status", "--url", "http://[::1"), TOKEN, 2, "--url"),
+        (("status",), "t\u00e9t\u20ac", 2, "SKERRY_TOKEN"),
         (("status", "--url", "http://127.0.0.1:1"), TOKEN, 1, "is the node running"),
         (("task", "submit", "--json", "no-such-file"), TOKEN, 2, "no-such-file"),
         (("equipment", "set", "press-1", "blue"), TOKEN, 2, "blue"),
@@ -94,3 +101,16 @@ async def test_bad_usage_names_the_remedy(
     got, _, err = await command(*arguments, token=token)
     assert got == code
     assert words in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("page", [b"<html>Log in</html>", b"\xff"])
+async def test_what_answers_but_is_no_node_is_named(page: bytes) -> None:
+    async def portal(_request: web.Request) -> web.Response:
+        return web.Response(body=page)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", portal)
+    async with serve(app, Listen("127.0.0.1", 0)) as url:
+        code, _, err = await command("status", "--url", url)
+    assert (code, err) == (1, f"{url} is no node: it does not answer in JSON\n")

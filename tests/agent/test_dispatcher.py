@@ -11,7 +11,7 @@ from agent.dispatcher import RETRY_S, STOP_S
 from agent.handlers.command import Command
 from agent.intake import CLOSE_MAX
 from shared.core.kinds.task import Allocation, Outcome, Seat
-from shared.core.kinds.task_spec import Edge, On, OnFailure, OnOrphan, Priority
+from shared.core.kinds.task_spec import Edge, On, OnFailure, OnOrphan, Priority, Spec
 from shared.core.lifecycle import Status
 from shared.store.store import Store
 from shared.store.transaction import Transaction
@@ -118,6 +118,13 @@ async def test_a_type_nobody_runs_here_is_dead_with_the_reason(tmp_path: Path) -
         assert task.progress is not None
         assert task.progress.reason == "robot-1 runs no tasks of type unheard-of"
         assert task.attempt is None
+
+
+async def test_a_device_can_run_only_what_requires_no_more_than_it_has(tmp_path: Path) -> None:
+    async with robot(tmp_path, capabilities=("deliver", "lift")) as one:
+        for requires, can in (((), True), (("lift",), True), (("lift", "fly"), False)):
+            spec = Spec("scripted", {}, Priority.NORMAL, "ada", requires=requires)
+            assert one.dispatcher.can_run(spec) is can
 
 
 async def test_a_failure_is_tried_again_after_its_backoff(tmp_path: Path) -> None:

@@ -325,6 +325,22 @@ async def test_a_run_without_a_heartbeat_is_stopped_and_tried_again(tmp_path: Pa
         await one.until(task_id, Status.SUCCEEDED)
 
 
+async def test_a_run_that_tells_its_progress_is_not_taken_for_stuck(tmp_path: Path) -> None:
+    time = VirtualTime()
+    async with robot(tmp_path, time=time) as one:
+        task_id = await one.submit(HELD, heartbeat_s=5, start_to_close_s=100)
+        await eventually(lambda: len(one.handler.runs) == 1)
+        (run,) = one.handler.runs
+        for step in range(4):
+            time.advance(4)
+            run.progress({"step": step})
+            # Whoever was woken by the time has looked before more of it passes.
+            await one.until(await one.submit(schedule_to_start_s=0), Status.EXPIRED)
+        assert (await one.task(task_id)).attempts_made == 1
+        one.handler.gate.set()
+        await one.until(task_id, Status.SUCCEEDED)
+
+
 def reason_of(task: Task) -> str | None:
     return task.progress.reason if task.progress else None
 

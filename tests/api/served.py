@@ -11,6 +11,8 @@ import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
 
 from hub import api as hub_api
+from hub import outbox, schedules, webhooks
+from hub.settings import Webhook
 from shared.api.app import make_app
 from shared.api.context import NodeContext
 from shared.core.waiting import why
@@ -125,6 +127,7 @@ async def serve_node(
     *,
     sites: tuple[str, ...] = (SITE,),
     is_stale: Callable[[Any], bool] = lambda _record: False,
+    hooks: tuple[Webhook, ...] = (),
 ) -> AsyncIterator[Served]:
     """Open a node and serve it on a free port."""
     async with open_node(folder, role, device) as node:
@@ -141,7 +144,13 @@ async def serve_node(
             explain=lambda task, status_of, now_ms: why(task, now_ms, status_of),
             is_stale=is_stale,
         )
-        routes = hub_api.routes(lambda: CONNECTED)
+        routes = (
+            *hub_api.routes(lambda: CONNECTED),
+            *schedules.ROUTES,
+            *webhooks.routes(hooks),
+        )
+        if hooks:
+            await node.replica.write(lambda tx: outbox.open_all(tx, hooks))
         app = make_app(context, routes, hub_api.topics(lambda: CONNECTED))
         async with serve(app, Listen("127.0.0.1", 0)) as url, ClientSession() as client:
             yield Served(url, node, client, context)

@@ -107,6 +107,20 @@ async def test_the_uplink_is_cut_and_mended(alone: Served, tmp_path: Path) -> No
         assert (await alone.call("PUT", "/api/uplink", body)).status == 400
 
 
+async def test_a_cut_that_is_asked_for_again_late_does_not_cut_again(alone: Served) -> None:
+    key = {"Idempotency-Key": "cut"}
+    cut = await alone.call("PUT", "/api/uplink", {"enabled": False}, headers=key)
+    await alone.call("PUT", "/api/uplink", {"enabled": True})
+    again = await alone.call("PUT", "/api/uplink", {"enabled": False}, headers=key)
+    assert (again.status, again.raw) == (200, cut.raw)
+    assert (await alone.get("/api/uplink"))["enabled"] is True
+    other = await alone.call("PUT", "/api/uplink", {"enabled": True}, headers=key)
+    assert (other.status, other.json["type"]) == (422, "urn:skerry:problem:key-reused")
+    none = {"Idempotency-Key": "x" * 201}
+    assert (await alone.call("PUT", "/api/uplink", {"enabled": False}, headers=none)).status == 400
+    assert (await alone.get("/api/uplink"))["enabled"] is True
+
+
 async def test_each_end_answers_404_for_the_others_routes(hub: Served, alone: Served) -> None:
     assert (await hub.call("GET", "/api/uplink")).status == 404
     assert (await alone.call("GET", "/api/devices")).status == 404

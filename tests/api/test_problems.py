@@ -1,13 +1,15 @@
 """Every way a request can be wrong: a problem that names it, the node alive, nothing written."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.api.served import Served, serve_node
+from tests.api.served import WAIT_S, Served, serve_node
 
 UNKNOWN = "0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3f"
 MEBIBYTE = 1024 * 1024
@@ -35,7 +37,9 @@ def problem(answered: Any, status: int, word: str) -> Any:
         (b'{"id": "\xff"}', "malformed"),
         (b'{"id": "\\ud800"}', "malformed"),
         (b'{"id": NaN}', "malformed"),
-        (b"[" * 100_000, "invalid"),
+        (b'{"colour": "\xff"}', "malformed"),
+        (b"{} {}", "malformed"),
+        (b"[" * 100_000, "malformed"),
         (b'{"id":"a","attributes":' + b'{"a":' * 40 + b"1" + b"}" * 41, "invalid"),
         (b"[]", "invalid"),
         (b"null", "invalid"),
@@ -93,6 +97,10 @@ async def test_a_wrong_field_is_named_by_its_place(
         ("/api/equipment?limit=5&limit=6", "$.limit"),
         ("/api/equipment?page=2", "$.page"),
         ("/api/equipment?cursor=!", "$.cursor"),
+        ("/api/equipment?cursor=", "$.cursor"),
+        ("/api/conflicts?cursor=", "$.cursor"),
+        ("/api/devices?cursor=", "$.cursor"),
+        ("/api/equipment/a/history?cursor=", "$.cursor"),
         ("/api/equipment?cursor=kQE", "$.cursor"),
         ("/api/conflicts?status=closed", "$.status"),
         ("/api/conflicts?cursor=%00", "$.cursor"),
@@ -102,12 +110,41 @@ async def test_a_wrong_field_is_named_by_its_place(
         ("/api/tasks?order=oldest", "$.order"),
         ("/api/tasks?cursor=zz", "$.cursor"),
         ("/api/equipment/a/history?from=yesterday", "$.from"),
+        ("/api/tasks/summary?status=dead", "$.status"),
+        ("/api/node?colour=red", "$.colour"),
         ("/api/equipment/a/history?from=2026-01-01T00:00:00", "$.from"),
     ],
 )
 async def test_a_wrong_query_is_named_by_its_place(hub: Served, path: str, place: str) -> None:
     found = problem(await hub.call("GET", path), 400, "invalid")
     assert found["errors"][0]["path"] == place
+
+
+async def test_a_caller_that_hangs_up_in_mid_body_is_no_fault_of_the_node(
+    hub: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = hub.replica.node.position
+    address = urlsplit(hub.url)
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(
+        b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ada-token\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with asyncio.timeout(WAIT_S):
+        while b'method="POST",status="400"' not in (await hub.call("GET", "/metrics")).raw:
+            continue  # each question is a round trip: the loop turns meanwhile
+    assert "failed" not in caplog.text
+    assert hub.replica.node.position == before
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_malformed(hub: Served) -> None:
+    answered = await hub.call(
+        "POST", "/api/tasks", raw=b"no deflate", headers={"Content-Encoding": "deflate"}
+    )
+    problem(answered, 400, "malformed")
 
 
 @pytest.mark.parametrize("cursor", ["ks9-__________zv_________", "kc9__________w"])

@@ -9,6 +9,7 @@ import pytest
 
 from shared.api import task_actions, task_submission
 from shared.api.task_submission import Planned, Submission
+from shared.core.kinds import KINDS
 from shared.core.kinds.task_spec import (
     Edge,
     On,
@@ -121,7 +122,7 @@ def test_type_and_payload_or_a_command_and_nothing_the_journal_cannot_hold(
         {"max_attempts": 0},
         {"max_attempts": 101},
         {"max_attempts": 1.5},
-        {"start_to_close_s": -1},
+        {"start_to_close_s": 0},
         {"start_to_close_s": 1e12},
         {"on_orphan": "again"},
         {"device": "Robot 1"},
@@ -230,7 +231,7 @@ CHOICES: dict[str, list[Any]] = {
     "requires": [None, (), ("a", "b", "a")],
     "after": [None, (), (A,), (B, B), (A, B)],
     "not_before": [None, datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)],
-    "start_to_close_s": [None, 0, 60],
+    "start_to_close_s": [None, 0.5, 60],
     "max_attempts": [1, 100],
 }
 
@@ -253,20 +254,37 @@ async def test_the_same_submission_again_is_the_same_task(hub: Node) -> None:
     assert await hub.kinds(A) == ["task.submitted"]
 
 
+async def test_a_submission_repeated_elsewhere_under_another_name_is_the_same_task(
+    robot: Node, hub: Node
+) -> None:
+    await robot.submit("ada", id=A)
+    await carry(robot.replica, hub.replica)
+    assert await hub.submit("bo", id=A) == A
+    assert (await hub.task(A)).spec.requester == "ada"
+    assert await hub.kinds(A) == ["task.submitted", "task.allocated"]
+
+
+async def test_a_device_whose_submission_is_refused_is_shown_the_task_that_has_the_id(
+    robot: Node, hub: Node
+) -> None:
+    """Promise 4: what it had accepted while it was cut off does not just vanish from it."""
+    await hub.submit(id=A, type="wait", payload={"a": 1})
+    await robot.submit(id=A)
+    await carry(robot.replica, hub.replica)
+    assert KINDS["task"].devices(await hub.replica.record("task", A)) == ("hub", "robot-1")
+
+
 @pytest.mark.parametrize(
-    ("actor", "fields"),
+    "fields",
     [
-        ("bo", {}),
-        ("ada", {"priority": "low"}),
-        ("ada", {"type": "wait", "payload": {"a": True}}),  # true is not 1
+        {"priority": "low"},
+        {"type": "wait", "payload": {"a": True}},  # true is not 1
     ],
 )
-async def test_another_submission_of_the_same_id_clashes(
-    hub: Node, actor: str, fields: dict[str, Any]
-) -> None:
+async def test_another_submission_of_the_same_id_clashes(hub: Node, fields: dict[str, Any]) -> None:
     await hub.submit(id=A, type="wait", payload={"a": 1})
     with pytest.raises(Clash):
-        await hub.submit(actor, **({"id": A, "type": "wait", "payload": {"a": 1}} | fields))
+        await hub.submit(**({"id": A, "type": "wait", "payload": {"a": 1}} | fields))
     assert await hub.kinds(A) == ["task.submitted"]
 
 

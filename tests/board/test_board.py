@@ -97,12 +97,14 @@ async def open_board(
     browser: Browser, node_url_and_token: tuple[str, str]
 ) -> AsyncIterator[Opener]:
     """Open the board, live; at the end no script may have failed or been refused by the CSP."""
-    url, token = node_url_and_token
+    url, known = node_url_and_token
     failures: list[str] = []
 
     async with AsyncExitStack() as stack:
 
-        async def open_(size: tuple[int, int] = DESKTOP, *, token: str | None = token) -> Page:
+        async def open_(
+            size: tuple[int, int] = DESKTOP, *, token: str | None = known, at: str = url
+        ) -> Page:
             context = await browser.new_context(viewport={"width": size[0], "height": size[1]})
             stack.push_async_callback(context.close)
             page = await context.new_page()
@@ -114,8 +116,8 @@ async def open_board(
                     failures.append(line.text) if "Content Security Policy" in line.text else None
                 ),
             )
-            await page.goto(f"{url}/" if token is None else f"{url}/#token={token}")
-            if token is not None:
+            await page.goto(f"{at}/" if token is None else f"{at}/#token={token}")
+            if token == known:
                 await page.wait_for_selector("body[data-phase=live]")
             return page
 
@@ -187,11 +189,123 @@ async def test_one_tap_settles_a_conflict(api: Api, open_board: Opener) -> None:
     card = page.locator("conflict-list .card")
     await expect(card).to_contain_text("leak")
     await expect(card).to_contain_text("cleared")
-    await card.get_by_role("button", name=re.compile("Keep Running")).click()
+    await card.get_by_role("button", name=re.compile("Keep this: Running")).click()
     await expect(card).to_have_count(0)
     await expect(page.locator(tile("press-1", "green"))).not_to_contain_text("Conflict")
     assert (await api.get("/api/conflicts"))["items"] == []
     assert (await api.get("/api/equipment/press-1"))["state"] == "green"
+
+
+async def test_a_conflict_is_settled_in_the_dialog_of_its_equipment(
+    api: Api, open_board: Opener
+) -> None:
+    await api.disagree("press-1")
+    page = await open_board()
+    await page.click(tile("press-1", "red"))
+    dialog = page.locator("equipment-dialog dialog")
+    await expect(dialog).to_contain_text("Said without knowing of each other")
+    await dialog.get_by_role("button", name=re.compile("Keep this: Running")).click()
+    await expect(dialog.locator(".siblings")).to_be_hidden()
+    await expect(dialog.locator(".current")).to_contain_text("cleared")
+    await expect(dialog.locator(".changed")).to_be_hidden()
+    await expect(dialog.locator(".history-list > li")).to_have_count(3)
+    assert (await api.get("/api/conflicts"))["items"] == []
+
+
+async def test_the_keyboard_keeps_its_place_when_what_it_pressed_goes_away(
+    api: Api, open_board: Opener
+) -> None:
+    await api.disagree("press-1")
+    await api.send("POST", "/api/tasks", {"command": "echo hello", "device": "robot-9"})
+    page = await open_board()
+    await page.get_by_role("button", name=re.compile("Keep this: Stopped")).focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Conflicts")).to_be_focused()
+
+    row = page.locator(".task", has_text="echo hello")
+    await row.get_by_role("button", name=re.compile("Cancel")).focus()
+    await page.keyboard.press("Enter")
+    await expect(row).to_contain_text("Cancelled")
+    await expect(row.locator(".task-open")).to_be_focused()
+
+
+async def test_a_task_that_waits_for_another_names_it_and_leads_to_it(
+    api: Api, open_board: Opener
+) -> None:
+    await api.send("POST", "/api/tasks", {"command": "echo first"})
+    [first] = (await api.get("/api/tasks"))["items"]
+    await api.send("POST", "/api/tasks", {"command": "echo second", "after": [first["id"]]})
+    page = await open_board()
+    second = page.locator(".task", has_text="echo second")
+    await expect(second.locator(".task-why")).to_contain_text("“echo first”")
+    await second.locator(".task-open").click()
+    dialog = page.locator("task-dialog")
+    await dialog.locator(".facts").get_by_role("button", name="echo first").click()
+    await expect(dialog.get_by_role("heading", name="echo first")).to_be_visible()
+
+
+async def test_a_retried_task_numbers_its_attempts_on(api: Api, open_board: Opener) -> None:
+    """The claim counts anew after each allocation; a person would read two first attempts."""
+    page = await open_board()
+    attempt: dict[str, Any] = {
+        "id": "a",
+        "device": "robot-1",
+        "started_at": "2026-01-01T00:00:00.000Z",
+    }
+    attempt |= {"ended_at": "2026-01-01T00:00:01.000Z", "outcome": "failed", "error": None}
+    attempts = [attempt | {"claim": {"n": n, "attempt": 1}, "output": None} for n in (1, 2)]
+    await api.send("POST", "/api/tasks", {"command": "false"})
+    [task] = (await api.get("/api/tasks"))["items"]
+    await page.route(
+        f"**/api/tasks/{task['id']}",
+        lambda route: route.fulfill(json=task | {"attempts": attempts}),
+    )
+    await page.locator(".task-open").click()
+    await expect(page.locator(".attempt")).to_contain_text(["attempt 2 on", "attempt 1 on"])
+
+
+async def test_the_switch_cuts_the_link_and_mends_it(open_board: Opener, agent_url: str) -> None:
+    page = await open_board(at=agent_url)
+    uplink = page.locator("uplink-switch")
+    await expect(uplink).to_contain_text("Connected to hub")
+    await expect(page.locator("task-list .empty")).to_contain_text("the hub lists all")
+    await page.get_by_role("switch", name="Link to hub").click()
+    await expect(uplink).to_contain_text("Cut on purpose")
+    await expect(page.locator("conflict-list .empty")).to_contain_text("None known here")
+    await page.get_by_role("switch", name="Link to hub").click()
+    await expect(uplink).to_contain_text("Connected to hub")
+    await expect(page.locator("conflict-list .empty")).to_contain_text("None to settle")
+
+
+async def test_a_silent_node_is_said_to_be_silent_and_a_repeated_report_is_saved_once(
+    api: Api, open_board: Opener, agent_url: str
+) -> None:
+    await api.add("press-1", "green")
+    page = await open_board(at=agent_url)
+    await page.click(tile("press-1", "green"))
+    await page.context.set_offline(True)
+    await expect(page.locator(".banner")).to_contain_text("What you see may be old")
+    await expect(page.locator("uplink-switch")).to_contain_text("Link not known")
+
+    await page.get_by_role("radio", name=re.compile("Stopped")).check()
+    save = page.get_by_role("button", name="Save")
+    await save.click()
+    await expect(page.locator("equipment-dialog")).to_contain_text("it is saved once only")
+    await page.context.set_offline(False)
+    await page.wait_for_selector("body[data-phase=live]")
+    await expect(page.locator(".history-list > li")).to_have_count(1)
+    await save.click()
+    await page.click(tile("press-1", "red"))
+    await expect(page.locator(".history-list > li")).to_have_count(2)
+
+
+async def test_a_board_opens_while_its_node_is_silent(open_board: Opener) -> None:
+    page = await open_board()
+    await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    await page.context.set_offline(True)
+    await page.reload()
+    await expect(page.locator(".banner")).to_contain_text("Not connected to this node")
+    await expect(page.locator("equipment-tiles .empty")).to_contain_text("cannot be reached")
 
 
 async def test_a_submitted_command_is_listed(api: Api, open_board: Opener) -> None:
@@ -217,6 +331,35 @@ async def test_a_refused_task_says_why_and_keeps_what_was_typed(open_board: Open
     await page.get_by_role("button", name="Submit").click()
     await expect(page.locator("task-form problem-text")).not_to_be_empty()
     await expect(command).to_have_value("echo 'unbalanced")
+
+
+async def test_an_id_that_is_taken_is_refused_in_words_for_people(
+    api: Api, open_board: Opener
+) -> None:
+    await api.add("press-1", "green")
+    page = await open_board()
+    await page.get_by_role("button", name="Add equipment").click()
+    await page.keyboard.type("press-1")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("equipment-form problem-text")).to_contain_text("Choose another id")
+    await page.locator("equipment-form input[name=id]").fill("press-2")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(tile("press-2", "none"))).to_be_visible()
+
+
+async def test_a_task_that_shall_stop_at_a_device_that_is_away_says_so(
+    api: Api, open_board: Opener
+) -> None:
+    """Asked of the page: the hub shows `cancelling` without a reason in `waits_for`."""
+    page = await open_board()
+    await api.send("POST", "/api/tasks", {"command": "echo on", "device": "robot-9"})
+    [task] = (await api.get("/api/tasks"))["items"]
+    shown = task | {"status": "cancelling", "waits_for": []}
+    await page.route(f"**/api/tasks/{task['id']}", lambda route: route.fulfill(json=shown))
+    await page.locator(".task-open").click()
+    await expect(page.locator("task-dialog .task-why")).to_contain_text(
+        "Asked to stop: robot-9 has not answered yet"
+    )
 
 
 async def test_a_phone_has_no_horizontal_scroll(api: Api, open_board: Opener) -> None:
@@ -262,6 +405,10 @@ async def test_without_a_token_the_page_asks_for_one(
     await page.keyboard.press("Enter")
     await page.wait_for_selector(tile("press-1", "green"))
 
+    await page.evaluate("location.hash = '#token=wrong'")
+    await expect(page.locator("token-form")).to_contain_text("does not accept the token")
+    await expect(page.locator("main")).to_be_hidden()
+
     other = await open_board()
     assert other.url == f"{url}/", "the token stays out of the address bar"
 
@@ -281,6 +428,6 @@ async def test_the_api_page_needs_nothing_from_elsewhere(
 def test_the_service_worker_keeps_exactly_the_shell() -> None:
     worker = (BOARD / "service-worker.js").read_text()
     kept = set(re.findall(r'"(/[^"]*)"', worker))
-    unneeded = {"__init__.py", "service-worker.js", "index.html", "docs.html", "docs.js"}
-    files = {f.name for f in BOARD.iterdir() if f.is_file()} - unneeded
+    unneeded = {"__init__.py", "service-worker.js", "index.html"}
+    files = {f.name for f in BOARD.iterdir() if f.is_file() and f.stem != "docs"} - unneeded
     assert kept == {"/"} | {f"/board/{name}" for name in files}

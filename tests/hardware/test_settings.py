@@ -9,12 +9,14 @@ from hardware.build import build_driver
 from hardware.button import Button
 from hardware.mqtt import MqttMachine, client_id
 from hardware.relay import RelayLight
+from hardware.serial_device import SerialDevice
 from hardware.settings import DriverSettings, broker_address, check
 from shared.errors import SettingsError
 
 COMMON = 'id = "d-1"\nequipment = "press-1"\n'
 LIGHT = COMMON + 'type = "relay-light"\n'
 MQTT = COMMON + 'type = "mqtt"\n'
+DEVICE = COMMON + 'type = "serial-device"\n'
 RELAYS = "relays = { red = 1, yellow = 2, green = 3 }\n"
 PORT = 'port = "/dev/serial/by-id/x"\n'
 URL = 'url = "mqtt://127.0.0.1:1883"\nstate_topic = "press/state"\n'
@@ -31,6 +33,18 @@ def decode(text: str) -> DriverSettings:
         (COMMON + PORT + 'type = "button"\n', ()),
         (MQTT + URL, ()),
         (MQTT + URL + 'set_topic = "press/set"\n', ()),
+        (DEVICE + PORT, ()),
+        (DEVICE + PORT + 'framing = "line"\nline_end = "crlf"\n', ()),
+        (DEVICE + PORT + 'framing = "frame"\n', ()),
+        (
+            DEVICE + PORT + 'framing = "frame"\nline_end = "cr"\n',
+            ("drivers[0].line_end: frames have none",),
+        ),
+        (DEVICE, ("drivers[0].port: needed for type serial-device",)),
+        (
+            LIGHT + PORT + RELAYS + 'framing = "line"\n',
+            ("drivers[0].framing: type relay-light has no such setting",),
+        ),
         (LIGHT + RELAYS, ("drivers[0].port: needed for type relay-light",)),
         (LIGHT + PORT, ("drivers[0].relays: needed for type relay-light",)),
         (
@@ -101,6 +115,7 @@ async def test_each_type_is_built() -> None:
         (LIGHT + PORT + RELAYS, RelayLight),
         (COMMON + PORT + 'type = "button"\n', Button),
         (MQTT + URL, MqttMachine),
+        (DEVICE + PORT, SerialDevice),
     ]
     for text, kind in kinds:
         driver = build_driver(

@@ -13,9 +13,11 @@ from pathlib import Path
 import msgspec
 
 from hardware.button import Button
+from hardware.device_wire import Frames
 from hardware.driver import Observation
 from hardware.mqtt import MqttMachine
 from hardware.relay import RelayLight
+from hardware.serial_device import SerialDevice
 from hardware.simulators.relay import LIGHT
 from shared.core.kinds.equipment import State
 from tests.hardware.bench import WAIT_S, MemorySink, eventually, running
@@ -87,6 +89,29 @@ async def test_a_relay_board(tmp_path: Path) -> None:
             assert await board.hear("lit") == []
             board.tell("plug")
             assert await board.hear("lit") == ["red"]
+    assert not link.is_symlink()
+
+
+async def test_a_device_that_is_asked(tmp_path: Path) -> None:
+    link = tmp_path / "device"
+    async with simulator("device", "--link", str(link), "--framing", "frame") as board:
+        await board.hear("ready")
+        driver = SerialDevice(
+            "scale",
+            port=str(link),
+            baud=9600,
+            make_wire=Frames,
+            now_ms=lambda: 0,
+            chance=random.Random(1),
+        )
+        async with running(driver, MemorySink()):
+            assert (await driver.request("weigh", timeout_s=WAIT_S)).text == "ok weigh"
+            assert await board.hear("asked") == "weigh"
+            board.tell("unplug")
+            assert await board.hear("plugged") is False
+            await eventually(lambda: not driver.health.connected)
+            board.tell("plug")
+            assert (await driver.request("tare", timeout_s=WAIT_S)).text == "ok tare"
     assert not link.is_symlink()
 
 

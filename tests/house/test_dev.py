@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.version import VERSION
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("demo", "test", "check", "bench", "simulate", "clean", "help")
 PUBLIC_HOSTS = {"pypi.org", "files.pythonhosted.org"}
@@ -160,3 +162,8 @@ def test_every_pin_for_pip_has_a_hash() -> None:
 def test_every_declared_dependency_is_explained() -> None:
     page = (ROOT / "docs" / "dependencies.md").read_text()
     assert {name for name in declared() if name not in normal(page)} == set()
+
+
+def test_the_programs_tell_the_version_that_is_packaged() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION

@@ -37,7 +37,7 @@ def task(
         id=IDS[0],
         site=site,
         spec=Spec(type, {}, Priority.NORMAL, "ada", **fields),
-        origin_device="hub",
+        submitters=("hub",),
         allocation=Allocation("e", 1, on, "aaa") if on else None,
         holders=(on,) if on else (),
         status=status,

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 
+from hub.gateway import RETRY_AFTER_S
 from shared.errors import BadFrame
 from shared.store import exchange
+from shared.store.transaction import Change
 from shared.sync.frame import Hello
 from tests.shared.making import GREEN, RED
 from tests.shared.nodes import SITE, STATUS, open_node
@@ -44,6 +46,25 @@ async def test_a_device_that_comes_and_goes_is_told_and_remembered(
         lambda r: r.query("SELECT id, site, clock, version, types FROM devices")
     )
     assert rows == [("a", SITE, "synced", "0", '["command"]')]
+
+
+async def test_a_change_of_a_device_is_told_once_its_session_counts(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """Whoever watches the devices asks who is connected when a change is told."""
+    told: list[bool] = []
+
+    def watch(changes: list[Change]) -> None:
+        if any(change.kind == "device" for change in changes):
+            told.append("a" in hub.gateway.connected())
+
+    async with opened(tmp_path / "a", "agent", "a") as agent:
+        with hub.replica.subscribe(watch):
+            async with running(uplink_of(agent, tmp_path / "a", hub.url)):
+                await report(agent, RED, "leak")
+                await until(hub.replica, lambda: hub.head(agent.node.writes[SITE]) > 0)
+                assert True in told  # at once, not with the device's next word of itself
+            await eventually(lambda: told[-1] is False)
 
 
 async def test_a_device_that_brings_nothing_old_has_caught_up_at_once(
@@ -107,6 +128,22 @@ async def test_one_device_that_sends_garbage_stops_no_other(hub: Hub, tmp_path: 
         await report(agent, RED, "leak")
         await until(hub.replica, lambda: hub.head(agent.node.writes[SITE]) == 2)
         assert hub.gateway.connected() == {"a"}
+
+
+async def test_one_session_too_many_is_a_problem_that_says_when_to_come_back(
+    tmp_path: Path,
+) -> None:
+    async with (
+        opened(tmp_path / "hub", "hub", "hub") as replica,
+        listening(replica, sessions_max=1) as hub,
+        ClientSession() as client,
+        client.ws_connect(f"{hub.url}/sync"),
+        client.get(f"{hub.url}/sync") as answer,
+    ):
+        assert answer.status == 429
+        assert answer.headers["Retry-After"] == str(RETRY_AFTER_S)
+        found = await answer.json(content_type="application/problem+json")
+    assert (found["type"], found["status"]) == ("urn:skerry:problem:busy", 429)
 
 
 async def test_a_plain_request_is_no_session(hub: Hub) -> None:

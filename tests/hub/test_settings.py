@@ -14,6 +14,21 @@ def load(tmp_path: Path, text: str) -> settings.Settings:
     return settings.load(path)
 
 
+SECRET = "secret = 'sixteen letters or more'"
+
+
+def hook(lines: str, url: str = "https://erp.example/hook") -> str:
+    return f"[[webhooks]]\nid = 'erp'\nurl = '{url}'\n{lines}"
+
+
+def test_a_webhook_tells_of_every_end_by_default(tmp_path: Path) -> None:
+    (webhook,) = load(tmp_path, hook("secret_env = 'ERP'")).webhooks
+    assert (len(webhook.on), webhook.types) == (5, ())
+    assert settings.secret_of(webhook, {"ERP": "s"}) == "s"
+    with pytest.raises(SettingsError, match="ERP is not set"):
+        settings.secret_of(webhook, {})
+
+
 def test_without_a_file_all_are_defaults() -> None:
     found = settings.load(None)
     assert (found.data, found.sites) == ("skerry-data/hub", ("demo",))
@@ -50,6 +65,17 @@ def test_the_file_of_the_contract_is_read(tmp_path: Path) -> None:
         ('[api]\ntokens = { ada = "" }', "$.api.tokens"),
         ('[api]\ntokens = { ada = "t", bo = "t" }', "$.api.tokens"),
         ("data = ", "TOML"),
+        (hook("secret = 'short'"), "$.webhooks[0].secret"),
+        (hook(""), "$.webhooks[0]: give secret or secret_env"),
+        (hook(SECRET + "\nsecret_env = 'E'"), "$.webhooks[0]: give secret or secret_env"),
+        (hook(SECRET, "ftp://erp.example/"), "$.webhooks[0]: url"),
+        (hook(SECRET, "https://"), "$.webhooks[0]: url"),
+        (hook(SECRET, "https://[::1/"), "$.webhooks[0]: url"),
+        (hook(SECRET, "https://erp.example:99999/"), "$.webhooks[0]: url"),
+        (hook(SECRET, "https://me:pw@erp.example/"), "$.webhooks[0]: url"),
+        (hook(SECRET + "\non = []"), "$.webhooks[0].on"),
+        (hook(SECRET + "\non = ['running']"), "$.webhooks[0].on"),
+        (hook(SECRET) + "\n" + hook(SECRET), "$.webhooks: two"),
     ],
 )
 def test_an_error_names_file_and_place(tmp_path: Path, text: str, place: str) -> None:

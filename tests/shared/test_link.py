@@ -78,6 +78,7 @@ BAD = {
     "a bomb": (b"\x01" + zstd.compress(bytes(FRAME_BYTES_MAX + 1)), 4413),
     "protocol 0": (frames.encode(msgspec.structs.replace(HELLO, protocol=0)), 4426),
     "another site": (frames.encode(msgspec.structs.replace(HELLO, site="elsewhere")), 4403),
+    "no incarnation": (frames.encode(msgspec.structs.replace(HELLO, incarnation="")), 4403),
     "no name": (frames.encode(msgspec.structs.replace(HELLO, device="../hub")), 4403),
     "the hub's name": (frames.encode(msgspec.structs.replace(HELLO, device="hub")), 4403),
 }
@@ -102,6 +103,18 @@ async def test_what_cannot_be_taken_closes_with_code_and_reason(
     assert hub.gateway.connected() == frozenset()
 
 
+async def test_a_socket_that_says_nothing_is_closed_with_the_reason(tmp_path: Path) -> None:
+    async with (
+        opened(tmp_path / "hub", "hub", "hub") as replica,
+        listening(replica, greeting_s=0.05) as hub,
+        connected(hub) as socket,
+    ):
+        bye, code = await closing(socket)
+    assert code == 4400
+    assert bye is not None
+    assert "hello" in bye.reason
+
+
 async def test_a_text_message_closes(hub: Hub) -> None:
     async with connected(hub) as socket:
         await socket.send_str('{"type": "hello"}')
@@ -116,8 +129,10 @@ async def test_a_message_over_the_limit_closes(hub: Hub) -> None:
         await send(socket, HELLO)
         assert isinstance(await receive(socket), Welcome)
         await socket.send_bytes(bytes(FRAME_BYTES_MAX + 100))
-        _, code = await closing(socket)
-    assert code == 1009
+        bye, code = await closing(socket)
+    assert code == 4413
+    assert bye is not None
+    assert str(FRAME_BYTES_MAX) in bye.reason
     await eventually(lambda: not hub.gateway.connected())
 
 

@@ -5,12 +5,14 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from agent.uplink import Uplink
 from hub.gateway import Gateway
 from shared import system
+from shared.api import problem
 from shared.core.clock import ClockTrust
 from shared.core.kinds.equipment import Equipment, State, view
 from shared.replica import Replica, open_replica
@@ -67,12 +69,12 @@ async def shown(replica: Replica, subject: str = "press-1") -> Equipment:
 class Hub:
     """A hub that listens; its gateway tells here what it was told to tell."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica, **limits: Any) -> None:
         self.replica = replica
         self.came_and_went = 0
         self.caught_up: list[tuple[str, str]] = []
         self.held_then: list[dict[str, int]] = []  # heads of all logs, each time
-        self.gateway = Gateway(replica, on_connected=self._count, on_caught_up=self._note)
+        self.gateway = Gateway(replica, on_connected=self._count, on_caught_up=self._note, **limits)
         self.port = 0
 
     @property
@@ -95,12 +97,12 @@ class Hub:
 
 @asynccontextmanager
 async def listening(
-    replica: Replica, *, port: int = 0, answer: web.Application | None = None
+    replica: Replica, *, port: int = 0, answer: web.Application | None = None, **limits: Any
 ) -> AsyncIterator[Hub]:
     """Serve a hub on loopback, or another application in its place."""
-    hub = Hub(replica)
+    hub = Hub(replica, **limits)
     if answer is None:
-        answer = web.Application()
+        answer = web.Application(middlewares=[problem.middleware])
         answer.router.add_get("/sync", hub.gateway.handle)
     runner = web.AppRunner(answer, shutdown_timeout=0.1)
     await runner.setup()

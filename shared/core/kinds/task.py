@@ -220,7 +220,8 @@ class Task(msgspec.Struct, frozen=True):
         id: UUIDv7.
         site: Its site.
         spec: What was asked for.
-        origin_device: Device that submitted it (the hub's name, if it came by the hub).
+        submitters: Devices that submitted it (the hub's name, if it came by the hub), the first one
+            first: a client may repeat a submission at another node.
         allocation: The newest allocation, None while nobody has it.
         holders: Devices that ever held the seat.
         status: As the journal knows it: ``waiting`` is not yet told apart.
@@ -238,7 +239,7 @@ class Task(msgspec.Struct, frozen=True):
     id: str
     site: str
     spec: Spec
-    origin_device: str
+    submitters: tuple[str, ...]
     allocation: Allocation | None
     holders: tuple[str, ...]
     status: Status
@@ -251,6 +252,11 @@ class Task(msgspec.Struct, frozen=True):
     start_asked: Claim | None = None
     permit: Permit | None = None
     reported: Reported | None = None
+
+    @property
+    def origin_device(self) -> str:
+        """The device that submitted it first."""
+        return self.submitters[0]
 
     @property
     def attempt(self) -> Attempt | None:
@@ -281,9 +287,12 @@ class Task(msgspec.Struct, frozen=True):
 
 def read(record: Record) -> Task | None:
     """Decode a task's record; None while its submission is not known here."""
-    submitted = records.latest(record.register(SPEC))
-    if submitted is None:
+    submissions = record.register(SPEC).siblings
+    if not submissions:
         return None
+    if len(submissions) > 1:  # repeated at another node: what came first counts
+        submissions = tuple(sorted(submissions, key=lambda e: (e.header.at, e.dot)))
+    submitted = submissions[0]
     spec = _spec(submitted.body_bytes)
     seat_event = records.latest(record.register(SEAT))
     seat = _seat(seat_event.body_bytes) if seat_event else Seat(None, ())
@@ -298,7 +307,7 @@ def read(record: Record) -> Task | None:
         id=record.subject,
         site=record.site,
         spec=spec,
-        origin_device=device_of(submitted.header.origin),
+        submitters=tuple(dict.fromkeys(device_of(e.header.origin) for e in submissions)),
         allocation=seat.allocation,
         holders=seat.holders,
         status=progress.status if progress else Status.WAITING,

@@ -26,6 +26,7 @@ from shared.core.record import Record
 from shared.errors import Invalid
 
 _spec = msgspec.msgpack.Decoder(Spec).decode
+_canonical = msgspec.msgpack.Encoder(order="deterministic").encode
 _progress = msgspec.msgpack.Decoder(Progress).decode
 
 
@@ -38,8 +39,9 @@ def _judge(event: Event, body: Any, find: Callable[[], Record], is_hub: bool) ->
         return None
     record = find()
     if isinstance(body, Spec):
-        others = [e for e in record.register(SPEC).siblings if e.header.origin != header.origin]
-        return "another task has this id" if others else None
+        others = record.register(SPEC).siblings
+        is_other = any(not _asks_the_same(e, body) for e in others)
+        return "another task has this id" if is_other else None
     task = read(record)
     if task is None:
         return "no such task: its submission did not arrive or was refused"
@@ -50,12 +52,33 @@ def _judge(event: Event, body: Any, find: Callable[[], Record], is_hub: bool) ->
         case Permit():
             return "only the hub permits"
         case Progress() if device not in task.holders:
-            taken_back = _takes_back(task, body, device)
-            return None if taken_back else f"{device} never had the seat of this task"
+            own = _takes_back(task, body, device) or _ran_its_own(task, body, device)
+            return None if own else f"{device} never had the seat of this task"
         case Reported() | StartRequest() if device not in task.holders:
             return f"{device} never had the seat of this task"
         case _:
             return None
+
+
+def _asks_the_same(event: Event, spec: Spec) -> bool:
+    """Say whether a submission repeats another: a client gave one id to two nodes.
+
+    It may be known by another name at each, so the requester is no part of it. Compared as bytes,
+    both decoded once: to Python 1 and true are equal, to a handler they are not.
+    """
+    first = msgspec.structs.replace(_spec(event.body_bytes), requester=spec.requester)
+    return _canonical(first) == _canonical(_spec(_canonical(spec)))
+
+
+def _ran_its_own(task: Task, progress: Progress, device: str) -> bool:
+    """Say whether a device reports what it did with its own submission of a task.
+
+    The same submission had reached the hub before, which gave it to another: what this device did
+    meanwhile is evidence of a double run, never the outcome.
+    """
+    given = progress.allocation
+    is_own = given is not None and given.epoch is None and given.device == device
+    return is_own and device in task.submitters
 
 
 def _takes_back(task: Task, progress: Progress, device: str) -> bool:
@@ -69,7 +92,7 @@ def _judge_seat(task: Task, seat: Seat, device: str) -> str | None:
     own = seat.allocation
     if own is None or own.epoch is not None or own.device != device:
         return "only the hub allocates to others"
-    if task.origin_device != device:
+    if device not in task.submitters:
         return f"{device} did not submit this task"
     if task.allocation is not None and task.allocation.epoch is not None:
         return "the hub allocated this task"
@@ -185,11 +208,16 @@ def _side_rows(event: Event) -> tuple[SideRow, ...]:
 
 
 def _devices(record: Record) -> tuple[str, ...]:
-    """Return the devices that hold a task: who submitted it and who ever had its seat."""
+    """Return the devices that hold a task: who submitted it and who ever had its seat.
+
+    One whose submission was refused because another has the id is shown that one: what it took as
+    a write must not be gone from it without a word (promise 4).
+    """
     task = read(record)
     if task is None:
         return ()
-    return tuple(dict.fromkeys((task.origin_device, *task.holders)))
+    refused = (device_of(origin) for origin in record.register(SPEC).refused)
+    return tuple(dict.fromkeys((*task.submitters, *task.holders, *refused)))
 
 
 def _related(record: Record) -> tuple[str, ...]:

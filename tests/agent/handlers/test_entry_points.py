@@ -1,15 +1,22 @@
 """Handlers that installed packages bring, from a real distribution on the path."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
+from random import Random
 
+import msgspec
 import pytest
 
 from agent import handlers
-from agent.settings import Command, Handlers
+from agent.handlers.settings import Command, Handlers, Http, Mqtt
+from hardware.build import build_driver
+from hardware.settings import DriverSettings
 from shared.core.lifecycle import Status
 from tests.agent.robot import attempt_of, robot
 
+ROOT = Path(__file__).parents[3]
 MODULE = """
 class Deliver:
     type = "deliver"
@@ -75,3 +82,39 @@ def test_command_is_off_until_an_operator_allows_a_program() -> None:
     assert "command" not in handlers.build(Handlers())
     built = handlers.build(Handlers(command=Command(allow=("echo",), timeout_s=7)))
     assert built["command"].timeout_s == 7
+
+
+BUILD = """
+import sys
+from agent import app, handlers, settings
+built = handlers.build(settings.load(None, host="x").handlers)
+print(sorted(built))
+print(sys.modules.keys() & {"aiomqtt", "paho", "serial", "agent.handlers.http"})
+"""
+
+
+def test_an_agent_that_uses_no_wire_loads_no_library_for_one() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-c", BUILD], cwd=ROOT, check=True, capture_output=True, timeout=60
+    )
+    assert printed.stdout.decode().splitlines() == ["['wait']", "set()"]
+
+
+def test_each_handler_is_built_from_its_settings() -> None:
+    settings = Handlers(
+        command=Command(allow=("echo",)),
+        http=Http(allow=("https://erp.example/*",)),
+        mqtt=Mqtt(url="mqtt://127.0.0.1", allow=("a/#",)),
+    )
+    driver = build_driver(
+        msgspec.toml.decode(
+            'id = "scale"\ntype = "serial-device"\nequipment = "press-1"\nport = "/dev/x"\n',
+            type=DriverSettings,
+        ),
+        device="robot-1",
+        now_ms=lambda: 0,
+        chance=Random(1),
+    )
+    built = handlers.build(settings, [driver])
+    assert sorted(built) == sorted(handlers.BUILT_IN)
+    assert all(type_ == handler.type for type_, handler in built.items())

@@ -5,19 +5,48 @@ from typing import Any
 
 import pytest
 
-from agent.handlers.handler import Run
+from agent.handlers.handler import LatestNotes, Run
 from agent.handlers.wait import Wait
 from shared.errors import Invalid
 
 
-async def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
-    slept: list[float] = []
+class Clock:
+    """Time that passes only by sleeping, each time a little more than asked for."""
 
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
+    def __init__(self, notes: LatestNotes) -> None:
+        self.now_s = 1000.0
+        self.slept: list[float] = []
+        self.told: list[Any] = []
+        self._notes = notes
 
-    assert await Wait(sleep).run(Run("t", "a", 1, {"seconds": 2.5}, "t", tmp_path)) == {}
-    assert slept == [2.5]
+    async def sleep(self, seconds: float) -> None:
+        self.told.append(self._notes.latest)
+        self.slept.append(seconds)
+        self.now_s += seconds + 0.25
+
+
+async def waited(seconds: float, folder: Path) -> Clock:
+    notes = LatestNotes()
+    clock = Clock(notes)
+    run = Run("t", "a", 1, {"seconds": seconds}, "t", folder, notes)
+    assert await Wait(clock.sleep, lambda: clock.now_s).run(run) == {}
+    clock.told.append(notes.latest)
+    return clock
+
+
+async def test_it_waits_as_long_as_it_is_told_and_says_so(tmp_path: Path) -> None:
+    clock = await waited(12, tmp_path)
+    assert clock.slept == [5, 5, 1.5]
+    assert [value["waited_s"] for value in clock.told] == [0, 5.2, 10.5, 12]
+    assert clock.told[0]["seconds"] == 12
+
+
+async def test_no_time_is_no_wait(tmp_path: Path) -> None:
+    assert (await waited(0, tmp_path)).slept == []
+
+
+async def test_it_waits_by_the_clock_of_the_loop(tmp_path: Path) -> None:
+    assert await Wait().run(Run("t", "a", 1, {"seconds": 0.01}, "t", tmp_path)) == {}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def task(*after: Edge, not_before_ms: int | None = None, retry_ms: int | None = 
         id=ID,
         site="demo",
         spec=spec,
-        origin_device="hub",
+        submitters=("hub",),
         allocation=None,
         holders=(),
         status=Status.WAITING,

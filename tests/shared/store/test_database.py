@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import StoreCorrupt, StoreLocked, StoreTooNew
+from shared.errors import StoreCorrupt, StoreLocked, StoreTooNew, StoreUnusable
 from shared.store import database
 from tests.shared.making import RED
 from tests.shared.nodes import close, open_node
 
-NEWEST = 3  # of the migrations that this version ships; raise it with each new one
+NEWEST = 5  # of the migrations that this version ships; raise it with each new one
 WAIT_S = 20
 
 
@@ -153,6 +153,15 @@ def test_a_folder_has_one_process(tmp_path: Path) -> None:
         holder.communicate(timeout=WAIT_S)
     with database.folder_lock(folder):
         assert (folder / "lock").exists()
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/skerry"])
+def test_a_folder_that_cannot_be_is_refused_with_the_remedy(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    folder = tmp_path / place  # an absolute place stands for itself
+    with pytest.raises(StoreUnusable, match="--data") as caught, database.folder_lock(folder):
+        pytest.fail("locked what is no folder")
+    assert str(folder) in str(caught.value)
 
 
 def test_dollars_become_numbers_whatever_their_order() -> None:

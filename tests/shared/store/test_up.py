@@ -106,6 +106,16 @@ def test_a_fork_is_found_at_the_head_too(hub: Node) -> None:
 
 
 @pytest.mark.parametrize(
+    "wrong", [Pair(b"garbage", b""), Pair(event("a.1", 9).header_bytes, b"\x80")]
+)
+def test_garbage_under_names_that_are_taken_is_no_fork(hub: Node, wrong: Pair) -> None:
+    take(hub, stretch(FIVE, 1, 3))
+    with pytest.raises(BadFrame):
+        take(hub, Up("a.1", 3, FIVE[2][1], [wrong]))
+    assert hub.reading.query("SELECT count(*) FROM held_apart") == [(0,)]
+
+
+@pytest.mark.parametrize(
     ("given", "device"),
     [
         pytest.param(stretch(FIVE, 1, 1), "b", id="another device's log"),

@@ -99,6 +99,7 @@ GARBAGE = {
         {"type": "up", "origin": "a", "first": 0, "previous": b"", "events": [[b"", b""]]}
     ),
     "no events": packed({"type": "up", "origin": "a", "first": 1, "previous": b"", "events": []}),
+    "a cursor before the start": packed({"type": "follow", "cursors": {0: -1}}),
     "too many events": packed(
         {
             "type": "up",

@@ -65,6 +65,13 @@ def test_the_sitter_says_how_it_goes() -> None:
     assert made.allocation == FIRST
 
 
+def test_of_a_repeated_submission_the_first_counts_and_both_are_known() -> None:
+    again = msgspec.structs.replace(SPEC_BODY, requester="bo")
+    made = task(written("robot.1", 1, SPEC, again, at_ms=NOW_MS - 5), SUBMITTED)
+    assert (made.submitters, made.origin_device) == (("robot", "hub"), "robot")
+    assert (made.spec.requester, made.created_ms) == ("bo", NOW_MS - 5)
+
+
 def test_a_stale_claim_is_evidence_and_does_not_show() -> None:
     """Promise 4: it stays a sibling, and its attempt stays a row."""
     late = written("robot.1", 2, STATUS, Progress(Status.SUCCEEDED, FIRST, attempt(1)))
@@ -134,6 +141,9 @@ def test_a_task_has_no_conflicts_to_resolve() -> None:
 # ------------------------------------------------------------------ who may write what
 
 SUBMITTED_BY_ROBOT = written("robot.1", 1, SPEC, SPEC_BODY)
+AS_BO = msgspec.structs.replace(SPEC_BODY, requester="bo")
+OTHER_SPEC = msgspec.structs.replace(SPEC_BODY, payload={"seconds": 2})
+DEALT_TO_OTHER = written("hub.1", 3, SEAT, Seat(SECOND, ("other",)))
 OWN_SEAT = written("robot.1", 2, SEAT, Seat(OWN, ("robot",)))
 
 
@@ -144,6 +154,13 @@ def judged(by: str, register: str, body: Any, *held: Event, is_hub: bool = False
 ACCEPTED = {
     "a device submits": ("robot.1", SPEC, SPEC_BODY, ()),
     "it repeats its submission": ("robot.1", SPEC, SPEC_BODY, (SUBMITTED_BY_ROBOT,)),
+    "it repeats what the hub was asked": ("robot.1", SPEC, AS_BO, (SUBMITTED,)),
+    "it tells what it did with that": (
+        "robot.1",
+        STATUS,
+        Progress(Status.SUCCEEDED, OWN),
+        (SUBMITTED, SUBMITTED_BY_ROBOT, DEALT_TO_OTHER),
+    ),
     "it seats itself on its own": ("robot.1", SEAT, Seat(OWN, ("robot",)), (SUBMITTED_BY_ROBOT,)),
     "the holder reports": ("robot.1", STATUS, Progress(Status.RUNNING, FIRST), (SUBMITTED, SEATED)),
     "a former holder reports": (
@@ -161,8 +178,21 @@ ACCEPTED = {
     ),
 }
 REFUSED = {
-    "another took the id": ("tablet.1", SPEC, SPEC_BODY, (SUBMITTED_BY_ROBOT,)),
-    "the hub took the id": ("robot.1", SPEC, SPEC_BODY, (SUBMITTED,)),
+    "another took the id": ("tablet.1", SPEC, OTHER_SPEC, (SUBMITTED_BY_ROBOT,)),
+    "the hub took the id": ("robot.1", SPEC, OTHER_SPEC, (SUBMITTED,)),
+    "a submission never changes": ("robot.1", SPEC, OTHER_SPEC, (SUBMITTED_BY_ROBOT,)),
+    "who repeats a submission reports under the hub's allocation": (
+        "robot.1",
+        STATUS,
+        Progress(Status.RUNNING, SECOND),
+        (SUBMITTED, SUBMITTED_BY_ROBOT, DEALT_TO_OTHER),
+    ),
+    "it takes the seat that the hub gave": (
+        "robot.1",
+        SEAT,
+        Seat(OWN, ("robot",)),
+        (SUBMITTED, SUBMITTED_BY_ROBOT, DEALT_TO_OTHER),
+    ),
     "status before the submission": ("robot.1", STATUS, Progress(Status.RUNNING), ()),
     "request before the submission": ("robot.1", CANCEL, CancelRequest(), ()),
     "status by a stranger": (

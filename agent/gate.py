@@ -1,0 +1,78 @@
+"""What the answers of third parties mean for a task that could start: pure.
+
+A task with ``checks`` starts only once each has said yes, not long before. A "no" is a snooze with
+a reason, never an attempt: the syringe that is out of stock costs the delivery nothing but time.
+Nobody answering is not a "no": the task says itself what to make of that.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from shared.core.kinds.task_spec import Check, Unreachable
+from shared.core.waiting import Reason
+
+FRESH_MS = 10_000  # a yes older than that is asked again: stock moves
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came of asking one check.
+
+    Attributes:
+        check: Its name.
+        ok: Yes or no; None: nobody answered, or nothing that means either.
+        message: For people: the third party's reason, or what went wrong.
+        again_s: When asking again makes sense, seconds.
+    """
+
+    check: str
+    ok: bool | None
+    message: str
+    again_s: float
+
+
+class Open(msgspec.Struct, frozen=True):
+    """It may start; asked again after ``until_ms`` (boot clock), should it not have started."""
+
+    until_ms: int
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """It waits until ``until_ms`` (boot clock), then the checks are asked again."""
+
+    until_ms: int
+    reasons: tuple[Reason, ...]
+
+
+class Barred(msgspec.Struct, frozen=True):
+    """It will not start: a check cannot be asked, and the task wants to fail then."""
+
+    message: str
+
+
+Gate = Open | Closed | Barred
+
+
+def conclude(checks: Sequence[Check], answers: Sequence[Answer], boot_ms: int) -> Gate:
+    """Return what the answers mean.
+
+    Args:
+        checks: Of the task.
+        answers: One for each, in the same order.
+        boot_ms: Boot clock now, ms.
+    """
+    closed: list[tuple[float, Reason]] = []
+    for check, answer in zip(checks, answers, strict=True):
+        if answer.ok:
+            continue
+        if answer.ok is None and check.if_unreachable is Unreachable.PROCEED:
+            continue
+        if answer.ok is None and check.if_unreachable is Unreachable.FAIL:
+            return Barred(f"check {check.name} cannot be asked: {answer.message}")
+        said = "says no" if answer.ok is False else "cannot be asked"
+        text = f"{check.name} {said}: {answer.message}"
+        closed.append((answer.again_s, Reason("check", check.name, text)))
+    if not closed:
+        return Open(boot_ms + FRESH_MS)
+    soonest_s = min(again_s for again_s, _ in closed)
+    return Closed(boot_ms + round(1000 * soonest_s), tuple(reason for _, reason in closed))

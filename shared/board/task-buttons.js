@@ -1,0 +1,38 @@
+// What a person can do about a task: the same buttons in the list and in the task's dialog.
+
+import { element } from "./dom.js";
+import { once } from "./forms.js";
+import { ENDED } from "./store.js";
+import { taskTitle } from "./task-words.js";
+
+// Already asked for; or it acted, and cancelling would say nothing about how that ended.
+const NOT_CANCELLABLE = new Set(["cancelling", "unknown"]);
+
+/** Cancel and retry, as far as the status allows; `problems` shows what went wrong. */
+export function taskButtons(board, task, problems) {
+  const button = (verb, text) => {
+    const node = element("button", {
+      type: "button",
+      data: { action: verb },
+      "aria-label": `${text} ${taskTitle(task)}`,
+      text,
+    });
+    const act = async () => {
+      try {
+        const path = `/api/tasks/${encodeURIComponent(task.id)}/${verb}`;
+        const { body } = await board.api.send("POST", path);
+        if (body?.id) board.store.put("tasks", body);
+      } catch (problem) {
+        problems.show(problem);
+      }
+    };
+    node.addEventListener("click", () => once(node, act));
+    return node;
+  };
+  return element(
+    "span",
+    { class: "task-buttons" },
+    !ENDED.has(task.status) && !NOT_CANCELLABLE.has(task.status) && button("cancel", "Cancel"),
+    task.status === "dead" && button("retry", "Retry"),
+  );
+}

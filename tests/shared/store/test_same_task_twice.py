@@ -1,0 +1,48 @@
+"""One task id given to the hub and to an agent that is away: nothing of what either did is lost."""
+
+from shared.core.kinds import task as tasks
+from shared.core.kinds.task import Allocation, Attempt, Outcome, Progress, Seat
+from shared.core.lifecycle import Status
+from shared.store import up
+from shared.store.journal import Verdict
+from tests.shared.making import NOW_MS
+from tests.shared.nodes import SITE, Node, open_node
+from tests.shared.store.test_up import log, stretch
+from tests.shared.tasks import ID, SPEC_BODY, written
+
+OWN = Allocation(None, 0, "a", "1")
+DEALT = Allocation("e1", 1, "other", "1")
+
+
+def submitted_and_dealt() -> Node:
+    hub = open_node("hub", "hub")
+    for kind, body in (("task.submitted", SPEC_BODY), ("task.allocated", Seat(DEALT, ("other",)))):
+        hub.write(
+            lambda tx, kind=kind, body=body: tx.append(  # type: ignore[misc]
+                site=SITE,
+                kind=kind,
+                subject=ID,
+                register=tasks.REGISTER_OF[kind],
+                body=body,
+                actor="ada",
+            )
+        )
+    return hub
+
+
+def test_what_the_other_did_is_kept_as_an_attempt_and_decides_nothing() -> None:
+    """Promises 3 and 4."""
+    hub = submitted_and_dealt()
+    ran = Attempt("t-1", 1, "boot", NOW_MS, NOW_MS + 5, Outcome.SUCCEEDED)
+    told = log(
+        written("a.1", 1, tasks.SPEC, SPEC_BODY, at_ms=NOW_MS + 9),
+        written("a.1", 2, tasks.SEAT, Seat(OWN, ("a",))),
+        written("a.1", 3, tasks.STATUS, Progress(Status.SUCCEEDED, OWN, ran)),
+    )
+    hub.write(lambda tx: up.take(tx, stretch(told, 1, 3), device="a", site=SITE))
+    assert hub.verdicts() == [(2, int(Verdict.REFUSED), "the hub allocated this task")]
+    shown = tasks.read(hub.reading.record("task", ID))
+    assert shown is not None
+    assert (shown.status, shown.allocation) == (Status.WAITING, DEALT)
+    assert shown.submitters == ("hub", "a")
+    assert hub.reading.query("SELECT device, outcome FROM attempts") == [("a", "succeeded")]
