@@ -101,6 +101,8 @@ def _dispatcher(
         now_ms=system.now_ms,
         boot_ms=system.boot_ms,
         chance=chance,
+        aging_s=settings.dispatcher.aging_s,
+        limits=settings.queues,
     )
 
 

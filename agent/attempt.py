@@ -1,8 +1,8 @@
 """One attempt: the handler's run, how it ended, and what follows for the task."""
 
 import asyncio
-import enum
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from agent.handlers.handler import (
     Output,
     Run,
 )
+from agent.timers import Deadline, Stop
 from shared.core.kinds.task import Attempt, Failure, Outcome, Progress, Task
 from shared.core.kinds.task_spec import ATTEMPTS_MAX, OnOrphan, Retry
 from shared.core.lifecycle import Signal, Status, move
@@ -24,14 +25,6 @@ OUTPUT_BYTES_MAX = 448 * 1024  # an event takes 512 KiB; the rest of it needs a 
 MESSAGE_MAX = 2000
 
 log = logging.getLogger(__name__)
-
-
-class Stop(enum.Enum):
-    """Why a run is stopped."""
-
-    CANCEL = "cancel"
-    TIMEOUT = "timeout"
-    SHUTDOWN = "shutdown"
 
 
 class Succeeded(msgspec.Struct, frozen=True):
@@ -66,17 +59,60 @@ class Stopped(msgspec.Struct, frozen=True):
 Result = Succeeded | Failed | Stopped
 
 
-class Acting:
-    """An attempt under way, what it tells of itself, and the way to stop it."""
+class LiveNotes(LatestNotes):
+    """Notes of a run, each of which is a sign of life."""
 
-    def __init__(self, task: Task, attempt: Attempt, *, deadline_ms: int) -> None:
+    def __init__(self, beat: Callable[[], None]) -> None:
+        super().__init__()
+        self._beat = beat
+
+    def progress(self, value: dict[str, Any]) -> None:
+        """Keep it in place of the one before."""
+        super().progress(value)
+        self._beat()
+
+    async def save(self, state: Any) -> None:
+        """Keep it; that something was finished is a sign of life too."""
+        await super().save(state)
+        self._beat()
+
+
+class Acting:
+    """An attempt under way, what it tells of itself, and the way to stop it.
+
+    Args:
+        task: As it was when the attempt started.
+        attempt: The attempt.
+        end: When it is stopped however lively it is.
+        boot_ms: Boot clock.
+    """
+
+    def __init__(
+        self, task: Task, attempt: Attempt, *, end: Deadline, boot_ms: Callable[[], int]
+    ) -> None:
         self.task = task
         self.attempt = attempt
-        self.notes = LatestNotes()
-        self.deadline_ms = deadline_ms  # boot clock
+        self.notes = LiveNotes(self.beat)
         self.why: Stop | None = None
+        self.beat_deadline: int | None = None  # boot clock; None: it need not beat
+        self._end = end
+        self._boot_ms = boot_ms
         self._runner: asyncio.Task[Any] | None = None
         self._cancels = 0
+        self.beat()
+
+    @property
+    def deadline(self) -> Deadline:
+        """When it is stopped, unless it beats before that or ends."""
+        if self.beat_deadline is None or self._end.at_ms <= self.beat_deadline:
+            return self._end
+        return Deadline(self.beat_deadline, Stop.SILENCE)
+
+    def beat(self) -> None:
+        """Note a sign of life: from now on it may be silent for ``heartbeat_s`` again."""
+        heartbeat_s = self.task.spec.heartbeat_s
+        if heartbeat_s is not None:
+            self.beat_deadline = self._boot_ms() + round(heartbeat_s * 1000)
 
     def stop(self, why: Stop) -> None:
         """Have the run end; the first reason counts. Without effect once the handler returned."""
@@ -176,6 +212,14 @@ def _stopped(task: Task, why: Stop, *, acted: bool, now_ms: int, jitter: float) 
     match why:
         case Stop.TIMEOUT:
             failure = Failure("timed-out", "it took longer than it may, and was ended")
+            return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
+        case Stop.CLOSE:
+            text = f"it was not done within {task.spec.schedule_to_close_s:g} s of its submission"
+            failure = Failure("timed-out", text, permanent=True)
+            return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
+        case Stop.SILENCE:
+            text = f"it reported nothing for {task.spec.heartbeat_s:g} s, and was ended"
+            failure = Failure("heartbeat-missed", text)
             return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.CANCEL:
             reason = "cancelled on request"

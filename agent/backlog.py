@@ -1,34 +1,53 @@
 """The waiting tasks of this device, indexed so that a decision looks at few of them: no I/O.
 
 ``candidates`` hands out the tasks among which ``schedule.decide`` would choose if it saw all of
-them: the doomed and the most urgent that may start. A test holds the two together. Everything
-else stands in a heap by the time it waits for, or under the predecessors that it waits for.
+them: those that are over, and the most urgent that may start. A test holds the two together.
+
+Each task stands in one place: under the predecessors that it waits for; in a heap by the time it
+waits for; in its group, behind others; with those that asked for a permit; or ready, in the bucket
+of those with the same gates (``room.py``). Of a bucket only the first counts, and a bucket whose
+gate is shut is laid aside under that gate until it opens. So neither a hundred thousand tasks of a
+paused type nor as many locks cost a decision more than a few.
 """
 
-import heapq
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import msgspec
 
-from agent import schedule
+from agent import order as orders
+from agent import room as rooms
+from agent.groups import Groups
+from agent.heads import Heads
+from agent.room import Gate, Room
+from agent.times import Times
 from shared.core import waiting
 from shared.core.kinds.task import Task
-from shared.core.lifecycle import Status
+from shared.core.lifecycle import ENDED, Status
 
-DOOMED_MAX = 256  # handed out at once: a cancelled chain of thousands must not stop the starts
+# Of each a decision takes no more, so that thousands that are over, or whose time has come at once,
+# do not stop the starts. The rest is taken by the next decisions, which follow at once.
+OVER_MAX = 64
+DUE_MAX = 64
 
 
 class Backlog:
-    """Waiting tasks; changed by its owner only."""
+    """Waiting tasks; changed by its owner only.
 
-    def __init__(self) -> None:
+    Args:
+        aging_ms: Waiting that lifts a task by one level; 0: none does.
+    """
+
+    def __init__(self, aging_ms: int = 0) -> None:
+        self.groups = Groups()
+        self._aging_ms = aging_ms
         self._tasks: dict[str, Task] = {}
-        self._ready: list[schedule.Order] = []
-        self._later: list[tuple[int, str]] = []
-        self._doomed: dict[str, None] = {}
-        # The heap entry that counts of each task: older ones are skipped when they come up,
-        # because taking them out of the middle of a heap would cost a pass over it.
-        self._entry: dict[str, schedule.Order | tuple[int, str]] = {}
+        self._heads = Heads()
+        self._later = Times()  # not before, retry
+        self._lifts = Times()  # rises in the queue
+        self._expiries = Times()
+        self._over: dict[str, None] = {}  # doomed or expired
+        self._asked: dict[str, Gate] = {}  # waits for the permit that it asked for
         self._followers: dict[str, set[str]] = {}
         self._statuses: dict[str, Status | None] = {}
 
@@ -42,6 +61,16 @@ class Backlog:
         """Return the status of a predecessor, as last heard."""
         return self._statuses.get(task_id)
 
+    @property
+    def asked(self) -> dict[Gate, tuple[str, ...]]:
+        """Tasks that wait for a permit they asked for, by gate."""
+        found: dict[Gate, tuple[str, ...]] = {}
+        for task_id, gate in self._asked.items():
+            found[gate] = (*found.get(gate, ()), task_id)
+        return found
+
+    # ------------------------------------------------------------------ what is known of tasks
+
     def put(self, task: Task, now_ms: int, statuses: Mapping[str, Status | None]) -> None:
         """Take a task, or its newer version.
 
@@ -54,15 +83,17 @@ class Backlog:
         for edge in task.spec.after:
             self._followers.setdefault(edge.task, set()).add(task.id)
             self.heard(edge.task, statuses.get(edge.task), now_ms)
+        if task.spec.group is not None:
+            self.join(task.id, (task.site, task.spec.group), task.created_ms, now_ms)
         self._place(self._tasks[task.id], now_ms)
 
     def remove(self, task_id: str) -> None:
-        """Let go of a task; without effect if it is not here."""
+        """Let go of a task that waits no more; it keeps its place in its group until it ends."""
         task = self._tasks.pop(task_id, None)
         if task is None:
             return
-        self._entry.pop(task_id, None)
-        self._doomed.pop(task_id, None)
+        self._lift_out(task_id)
+        self._expiries.drop(task_id)
         for edge in task.spec.after:
             followers = self._followers.get(edge.task, set())
             followers.discard(task_id)
@@ -71,7 +102,9 @@ class Backlog:
                 self._statuses.pop(edge.task, None)
 
     def heard(self, task_id: str, status: Status | None, now_ms: int) -> None:
-        """Note the status of a task that others may come after."""
+        """Note the status of a task: one that has ended makes way for its group and followers."""
+        if status in ENDED:
+            self.leave(task_id, now_ms)
         if self._statuses.get(task_id) is status:
             return
         followers = self._followers.get(task_id)
@@ -81,61 +114,95 @@ class Backlog:
         for follower in followers:
             self._place(self._tasks[follower], now_ms)
 
-    def candidates(self, now_ms: int, room: int) -> list[Task]:
-        """Hand out doomed tasks and the ``room`` most urgent that may start.
+    def join(self, task_id: str, key: tuple[str, str], created_ms: int, now_ms: int) -> None:
+        """Note a member of a group, waiting or not; it stands before all that came after it."""
+        self._place_again(self.groups.join(task_id, key, created_ms), now_ms)
+
+    def leave(self, task_id: str, now_ms: int) -> None:
+        """Note that a task has ended, or is not this device's any more."""
+        self._place_again(self.groups.leave(task_id), now_ms)
+
+    # ------------------------------------------------------------------ decisions
+
+    def candidates(self, now_ms: int, room: Room) -> list[Task]:
+        """Hand out tasks that are over, and the most urgent that may start or ask in this room.
 
         They stay here, but are not handed out again before they were put or ``restored``.
         """
-        while self._later and self._later[0][0] <= now_ms:
-            entry = heapq.heappop(self._later)
-            if self._entry.get(entry[-1]) is entry:
-                self._place(self._tasks[entry[-1]], now_ms)
-        chosen = [self._tasks[i] for i in list(self._doomed)[:DOOMED_MAX]]
+        for task_id in self._later.due(now_ms, DUE_MAX):
+            self._place(self._tasks[task_id], now_ms)
+        for task_id in self._lifts.due(now_ms, DUE_MAX):
+            self._place(self._tasks[task_id], now_ms)
+        for task_id in self._expiries.due(now_ms, OVER_MAX):
+            self._lift_out(task_id)
+            self._over[task_id] = None
+        chosen = [self._tasks[i] for _, i in zip(range(OVER_MAX), self._over, strict=False)]
         for task in chosen:
-            del self._doomed[task.id]
-        # The range stands first: it is exhausted before one task too many leaves its heap.
-        chosen += (task for _, task in zip(range(room), self._urgent(), strict=False))
-        return chosen
+            del self._over[task.id]
+        return [*chosen, *self._urgent(now_ms, room)]
 
     def restore(self, task_id: str, now_ms: int) -> None:
         """Put a task that was handed out back in its place."""
-        task = self._tasks.get(task_id)
+        self._place_again(task_id, now_ms)
+
+    def wake_ms(self, now_ms: int, room: Room) -> int | None:
+        """Return when something here changes by itself, Unix ms: a time comes, a rate allows."""
+        found = [self._later.first(), self._expiries.first()]
+        for gate in self._heads.shut:
+            found += [hold.wake_ms for hold in rooms.holds(room, gate, now_ms)]
+        return min((ms for ms in found if ms is not None), default=None)
+
+    def _urgent(self, now_ms: int, room: Room) -> Iterator[Task]:
+        self._heads.open(partial(rooms.is_open, room, now_ms))
+        while not room.is_full:
+            head = self._heads.pop(partial(rooms.is_open, room, now_ms))
+            if head is None:
+                return
+            task = self._tasks[head]
+            asks = rooms.must_ask(task)
+            room = rooms.with_request(room, task) if asks else rooms.with_run(room, task, now_ms)
+            yield task
+
+    # ------------------------------------------------------------------ places
+
+    def _place_again(self, task_id: str | None, now_ms: int) -> None:
+        task = self._tasks.get(task_id) if task_id is not None else None
         if task is not None:
             self._place(task, now_ms)
 
-    def wake_ms(self) -> int | None:
-        """Return when the first task that waits for a time may start, Unix ms."""
-        while self._later and self._entry.get(self._later[0][-1]) is not self._later[0]:
-            heapq.heappop(self._later)
-        return self._later[0][0] if self._later else None
-
-    def _urgent(self) -> Iterator[Task]:
-        while self._ready:
-            entry = heapq.heappop(self._ready)
-            if self._entry.get(entry[-1]) is entry:
-                del self._entry[entry[-1]]
-                yield self._tasks[entry[-1]]
+    def _lift_out(self, task_id: str) -> None:
+        self._heads.drop(task_id)
+        self._later.drop(task_id)
+        self._lifts.drop(task_id)
+        self._over.pop(task_id, None)
+        self._asked.pop(task_id, None)
 
     def _place(self, task: Task, now_ms: int) -> None:
-        self._entry.pop(task.id, None)
-        self._doomed.pop(task.id, None)
+        self._lift_out(task.id)
+        expiry = waiting.expiry(task)
+        if expiry is not None:
+            self._expiries.put(task.id, expiry.at_ms)
         why = waiting.why(task, now_ms, self.status_of)
-        if why is None:
-            urgent = schedule.order(task)
-            self._entry[task.id] = urgent
-            heapq.heappush(self._ready, urgent)
-        elif why.doomed is not None:
-            self._doomed[task.id] = None
-        elif why.wake_ms is not None:
-            later = (why.wake_ms, task.id)
-            self._entry[task.id] = later
-            heapq.heappush(self._later, later)
+        if why is not None and why.doomed is not None:
+            self._over[task.id] = None
+        elif why is not None and why.wake_ms is not None:
+            self._later.put(task.id, why.wake_ms)
+        elif why is not None or self.groups.ahead(task) is not None:
+            return  # whoever is before it makes it be placed again
+        elif rooms.needs_permit(task) and not rooms.must_ask(task):
+            self._asked[task.id] = rooms.ask_gate(task)
+        else:
+            self._heads.put(orders.order(task, now_ms, self._aging_ms), rooms.gates(task))
+            lift_ms = orders.lift_ms(task, now_ms, self._aging_ms)
+            if lift_ms is not None:
+                self._lifts.put(task.id, lift_ms)
 
 
 def _lean(task: Task) -> Task:
     """Drop what no decision needs: a hundred thousand payloads would not fit a small board."""
     spec = msgspec.structs.replace(task.spec, payload={})
     progress = task.progress
-    if progress is not None:
-        progress = msgspec.structs.replace(progress, attempt=None)
+    if progress is not None and progress.attempt is not None:
+        attempt = msgspec.structs.replace(progress.attempt, output=None, error=None)
+        progress = msgspec.structs.replace(progress, attempt=attempt)
     return msgspec.structs.replace(task, spec=spec, progress=progress)

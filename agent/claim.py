@@ -10,8 +10,8 @@ from collections.abc import Callable
 import msgspec
 
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, Progress, Task
-from shared.core.lifecycle import ACTING, Signal, Status, move
+from shared.core.kinds.task import Attempt, Progress, StartRequest, Task
+from shared.core.lifecycle import ACTING, ENDED, Signal, Status, move
 from shared.store.node import Node
 from shared.store.transaction import Transaction
 
@@ -29,24 +29,74 @@ def was_given(task: Task, node: Node) -> bool:
     return seat.device == node.device and node.writes.get(task.site) == origin
 
 
+def is_held(task: Task, node: Node) -> bool:
+    """Say whether the task is at this device and not over, whether it may start it or not."""
+    seat = task.allocation
+    is_here = seat is not None and seat.device == node.device and not task.is_returned
+    return is_here and task.status not in ENDED
+
+
 def is_ours(task: Task, node: Node) -> bool:
     """Say whether this device may start the task.
 
     Only the hub epoch adopted last allocates; its own allocation has none (model, dispatch 3-4).
+    What it has given back it never starts under the same allocation again.
     """
     seat = task.allocation
-    return was_given(task, node) and seat is not None and seat.epoch in (None, node.hub_epoch)
+    if seat is None or task.is_returned:
+        return False
+    return was_given(task, node) and seat.epoch in (None, node.hub_epoch)
 
 
 def start(tx: Transaction, task_id: str, *, attempt_id: str, boot: str) -> Task | None:
     """Write the intent to run a task. Its predecessors need no second look: an end is final."""
     task = tasks.read(tx.record("task", task_id))
-    if task is None or not is_ours(task, tx.node):
+    if task is None or not _may_start(task, tx.node):
         return task
-    if task.status is not Status.WAITING or task.cancel_asked:
+    if task.spec.asks_hub and not task.is_permitted:
         return task
     attempt = Attempt(id=attempt_id, number=task.attempts_made + 1, boot=boot, started_ms=tx.now_ms)
     return report(tx, task, Progress(move(task.status, Signal.START), task.allocation, attempt))
+
+
+def ask(tx: Transaction, task_id: str) -> Task | None:
+    """Ask for the hub's permit to start a task; once for each claim, it stays on the record."""
+    task = tasks.read(tx.record("task", task_id))
+    if task is None or not _may_start(task, tx.node):
+        return task
+    claim = task.next_claim
+    if claim is None or task.is_permitted or task.start_asked == claim:
+        return task
+    tx.append(
+        site=task.site,
+        kind="task.start_requested",
+        subject=task.id,
+        register=tasks.START,
+        body=StartRequest(claim),
+        actor=tx.node.device,
+    )
+    return msgspec.structs.replace(task, start_asked=claim)
+
+
+def give_back(tx: Transaction, task_id: str) -> Task | None:
+    """Answer a recall: give a task back to the hub, unless it runs: then its end is the answer.
+
+    Also one that waits for a retry: its run has really ended, so nothing of it acts here.
+    """
+    task = tasks.read(tx.record("task", task_id))
+    if task is None or task.recall is None or not is_ours(task, tx.node):
+        return task
+    if task.status is not Status.WAITING:
+        return task
+    reason = task.recall.reason or "recalled"
+    progress = Progress(Status.WAITING, task.allocation, task.attempt, reason, returned=True)
+    return report(tx, task, progress)
+
+
+def _may_start(task: Task, node: Node) -> bool:
+    if task.status is not Status.WAITING or not is_ours(task, node):
+        return False
+    return not task.cancel_asked and task.recall is None
 
 
 def close(tx: Transaction, task_id: str, *, signal: Signal, reason: str) -> Task | None:

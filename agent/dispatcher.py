@@ -2,48 +2,42 @@
 
 Intent is durable before the act, the outcome after it. Each turn of the loop is one transaction:
 the outcomes of the runs that ended since the last one, and the starts that take their place.
-
-What is known of a task comes from two sides: from the results of our own writes, and from reading
-what the journal says has changed. Reading our own writes again would double the cost of a task, so
-each result carries the position at which it held, and older news of that task is dropped.
+What is known of tasks, and what becomes of those that will not run, is ``intake.py``.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from agent import claim, schedule
-from agent.attempt import Acting, Result, Stop, conclude
-from agent.backlog import Backlog
+from agent import claim, schedule, timers
+from agent import limits as rates
+from agent import room as rooms
+from agent.attempt import Acting, Result, conclude
 from agent.claim import Move
 from agent.handlers.handler import Handler, Run
+from agent.intake import Intake
+from agent.limits import Limits
 from agent.orphans import settle_orphans
+from agent.room import Room
+from agent.schedule import Decision
+from agent.timers import Stop
 from shared.core import ids
-from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import Spec
 from shared.core.lifecycle import Signal, Status
 from shared.core.waiting import StatusOf, Waiting
-from shared.errors import Busy, StoreError, StoreFull
+from shared.errors import Busy, StoreFull
 from shared.replica import Replica
-from shared.store.transaction import Change, Reading, Transaction
+from shared.store.transaction import Transaction
 
 TICK_S = 10.0  # timers look at the clocks again: a wall clock jumps, and a machine may sleep
 RETRY_S = 2.0  # after a write that the disk refused
 STOP_S = 15.0  # for runs that were told to stop; a command takes at most ten to be killed
-CLOSE_MAX = 256  # tasks ended a turn though they never ran; runs do not wait for thousands
-READ_MAX = 200  # tasks a read: a long one would pin the journal's WAL
-
-WAITING_HERE = "SELECT id FROM tasks WHERE device = $1 AND status = 'waiting' ORDER BY id"
-STATUS = "SELECT status FROM tasks WHERE id = $1"
-
-Statuses = Mapping[str, Status | None]
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +71,8 @@ class Dispatcher:
         now_ms: Callable[[], int],
         boot_ms: Callable[[], int],
         chance: Random,
+        aging_s: float = 0,
+        limits: Mapping[str, Limits] = {},
         wait: WaitFor = wait_for,
     ) -> None:
         self._replica = replica
@@ -88,19 +84,22 @@ class Dispatcher:
         self._now_ms = now_ms
         self._boot_ms = boot_ms
         self._chance = chance
+        self._aging_ms = round(aging_s * 1000)
+        self._limits = limits
         self._wait = wait
-        self._backlog = Backlog()
-        self._runs: dict[str, Acting] = {}
-        self._close: dict[str, tuple[Signal, str]] = {}  # waiting tasks to end, and why
-        self._cancel: set[str] = set()  # running tasks to stop
-        self._ended: dict[str, Result] = {}  # runs that have ended, not yet recorded
-        self._dirty: dict[str, int] = {}  # changed at this position, not yet looked at
-        self._fresh: dict[str, int] = {}  # known as of this position, from our own writes
         self._changed = asyncio.Event()
+        self._intake = Intake(
+            replica, self._changed, types=self.types, aging_ms=self._aging_ms, now_ms=now_ms
+        )
+        self._backlog = self._intake.backlog
+        self._starts = rates.Starts(limits)
+        self._runs: dict[str, Acting] = {}
+        self._ended: dict[str, Result] = {}  # runs that have ended, not yet recorded
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
         self._stopping = False
+        self._shown = self._room()  # as ``explain`` sees it, from other threads
 
     # ------------------------------------------------------------------ what others may ask
 
@@ -115,14 +114,15 @@ class Dispatcher:
 
     def explain(self, task: Task, status_of: StatusOf, now_ms: int) -> Waiting | None:
         """Return why a task waits, as seen from this device; None if it does not wait."""
+        node = self._replica.node
         return schedule.explain(
             task,
             now_ms,
-            running=tuple(self._runs),
-            capacity=self._concurrency,
+            self._shown,
             status_of=status_of,
-            is_ours=lambda one: claim.is_ours(one, self._replica.node),
-            device=self._replica.node.device,
+            ahead=self._backlog.groups.ahead,
+            is_ours=lambda one: claim.is_ours(one, node),
+            device=node.device,
         )
 
     async def drain(self, drain_s: float) -> None:
@@ -143,7 +143,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Settle what the last process left, then run tasks until cancelled."""
-        with self._replica.subscribe(self._on_changes):
+        with self._replica.subscribe(self._intake.on_changes):
             await self._insist(self._begin)
             async with asyncio.TaskGroup() as group:
                 while True:
@@ -163,130 +163,101 @@ class Dispatcher:
                 await self._wait(asyncio.Event(), RETRY_S)
 
     async def _begin(self) -> None:
-        """Settle orphans and learn what waits here."""
+        """Settle orphans and learn what is held here."""
         await settle_orphans(self._replica, self._folder, self._boot)
-        device = self._replica.node.device
-        found = await self._replica.read(lambda reading: reading.query(WAITING_HERE, device))
-        await self._look([task_id for (task_id,) in found])
+        await self._intake.begin()
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
         """Take note of what changed, decide, and write all that follows in one transaction."""
         # Runs that ended in the same round of the loop get their turn first.
         await asyncio.sleep(0)
-        await self._hear_changes()
+        await self._intake.catch_up()
         self._stop_late()
         now_ms = self._now_ms()
-        room = 0 if self._draining else self._concurrency - len(self._runs) + len(self._ended)
-        candidates = self._backlog.candidates(now_ms, max(0, room))
+        room = self._room(deciding=True)
+        candidates = self._backlog.candidates(now_ms, room)
         try:
-            await self._move(self._decide(candidates, now_ms), group)
+            await self._move(self._decide(candidates, room, now_ms), group)
         finally:
             # What could not be moved, or may not start because the wall clock was set back, stands
             # in the queue again; what was moved is not here any more.
             for task in candidates:
                 self._backlog.restore(task.id, now_ms)
-        if candidates or self._close:
+            self._shown = self._room()
+        if candidates or self._intake.has_more:
             self._changed.set()  # there may be more
 
     def _pause_s(self) -> float | None:
         """Return how long nothing will happen by itself, in seconds; None: for ever."""
-        runs = (run for run in self._runs.values() if run.why is None)
-        pauses = [(run.deadline_ms - self._boot_ms()) / 1000 for run in runs]
-        wake_ms = self._backlog.wake_ms()
-        if wake_ms is not None:
-            pauses.append((wake_ms - self._now_ms()) / 1000)
-        return max(0.0, min(TICK_S, *pauses)) if pauses else None
+        now_ms = self._now_ms()
+        return timers.pause_s(
+            [run.deadline for run in self._runs.values() if run.why is None],
+            self._backlog.wake_ms(now_ms, self._shown),
+            now_ms=now_ms,
+            boot_ms=self._boot_ms(),
+            tick_s=TICK_S,
+        )
 
     def _stop_late(self) -> None:
         """End runs that take longer than they may, sleep of the machine included."""
         now_ms = self._boot_ms()
         for run in self._runs.values():
-            if run.deadline_ms <= now_ms and run.why is None:
-                run.stop(Stop.TIMEOUT)
+            if run.deadline.at_ms <= now_ms and run.why is None:
+                run.stop(run.deadline.why)
 
-    # ------------------------------------------------------------------ what has changed
-
-    def _on_changes(self, changes: list[Change]) -> None:
-        for change in changes:
-            if change.kind == "task":
-                self._dirty[change.subject] = change.position
-        if self._dirty:
-            self._changed.set()
-
-    async def _hear_changes(self) -> None:
-        dirty, self._dirty = self._dirty, {}
-        if not dirty:
-            return
-        await self._look([i for i, at in dirty.items() if self._fresh.get(i, 0) < at])
-        newest = max(dirty.values())
-        self._fresh = {i: at for i, at in self._fresh.items() if at > newest}
-
-    async def _look(self, task_ids: list[str]) -> None:
-        """Read tasks and take note of them."""
-        for first in range(0, len(task_ids), READ_MAX):
-            part = task_ids[first : first + READ_MAX]
-            for task, statuses in await self._replica.read(partial(_read, task_ids=part)):
-                self._hear(task, statuses)
-
-    def _hear(self, task: Task, statuses: Statuses) -> None:
-        """Take note of a task as it is now."""
-        now_ms = self._now_ms()
-        self._backlog.heard(task.id, task.status, now_ms)
-        self._close.pop(task.id, None)
-        if task.status is not Status.WAITING or not claim.is_ours(task, self._replica.node):
-            self._backlog.remove(task.id)
-            run = self._runs.get(task.id)
-            if task.cancel_asked and task.status is Status.RUNNING and run and run.why is None:
-                self._cancel.add(task.id)
-            return
-        if task.cancel_asked:
-            self._backlog.remove(task.id)
-            self._close[task.id] = (Signal.CANCEL, "cancelled on request")
-        elif self._concurrency and task.spec.type not in self._handlers:
-            self._backlog.remove(task.id)
-            device = self._replica.node.device
-            reason = f"{device} runs no tasks of type {task.spec.type}"
-            self._close[task.id] = (Signal.DIE, reason)
-        else:
-            self._backlog.put(task, now_ms, statuses)
+    def _room(self, *, deciding: bool = False) -> Room:
+        """Return what is taken; to decide, a run that has ended has made way already."""
+        runs = [i for i in self._runs if not (deciding and i in self._ended)]
+        room = Room(
+            capacity=0 if deciding and self._draining else self._concurrency,
+            asked=self._backlog.asked,
+            paused=self._intake.paused,
+            limits=self._limits,
+            starts=self._starts.by_wall(self._now_ms(), self._boot_ms()),
+        )
+        return rooms.with_runs(room, [self._runs[i].task for i in runs])
 
     # ------------------------------------------------------------------ what is written
 
-    def _decide(self, candidates: Sequence[Task], now_ms: int) -> tuple[str, ...]:
-        """Return the tasks to start now; note those that never can."""
-        running = tuple(self._runs.keys() - self._ended.keys())
-        capacity = 0 if self._draining else self._concurrency
-        status_of = self._backlog.status_of
+    def _decide(self, candidates: Sequence[Task], room: Room, now_ms: int) -> Decision:
+        """Return what to start and to ask for; note what is over."""
         decision = schedule.decide(
-            now_ms, candidates, running, capacity=capacity, status_of=status_of
+            now_ms,
+            candidates,
+            room,
+            status_of=self._backlog.status_of,
+            ahead=self._backlog.groups.ahead,
+            aging_ms=self._aging_ms,
         )
         for task_id, reason in decision.doomed.items():
-            self._close[task_id] = (Signal.CANCEL, reason)
-        return decision.start
+            self._intake.close(task_id, Signal.CANCEL, reason)
+        for task_id, reason in decision.expired.items():
+            self._intake.close(task_id, Signal.EXPIRE, reason)
+        return decision
 
-    async def _move(self, start: tuple[str, ...], group: asyncio.TaskGroup) -> None:
+    async def _move(self, decision: Decision, group: asyncio.TaskGroup) -> None:
         """Write how runs ended, who is stopped, who will never run and who starts; then act."""
-        ended, closed = dict(self._ended), dict(islice(self._close.items(), CLOSE_MAX))
-        moves: dict[str, Move] = {}
+        ended = dict(self._ended)
+        made: dict[str, Move] = {}
         for task_id, result in ended.items():
-            moves[task_id] = self._outcome(self._runs[task_id], result)
-        self._cancel &= self._runs.keys() - ended.keys()
-        for task_id in self._cancel:
+            made[task_id] = self._outcome(self._runs[task_id], result)
+        stopping = {i for i, run in self._runs.items() if run.why is not None}
+        for task_id in self._intake.take_cancels(self._runs.keys() - ended.keys() - stopping):
             attempt = self._runs[task_id].attempt
-            moves[task_id] = partial(claim.begin_cancel, task_id=task_id, attempt=attempt)
-        for task_id, (signal, reason) in closed.items():
-            moves[task_id] = partial(claim.close, task_id=task_id, signal=signal, reason=reason)
+            made[task_id] = partial(claim.begin_cancel, task_id=task_id, attempt=attempt)
+        made.update(self._intake.closing())
+        made.update((i, partial(claim.ask, task_id=i)) for i in decision.ask)
         now_ms = self._now_ms()
-        attempts = {i: ids.uuid7(now_ms, self._chance.getrandbits(74)) for i in start}
+        attempts = {i: ids.uuid7(now_ms, self._chance.getrandbits(74)) for i in decision.start}
         for task_id, attempt_id in attempts.items():
-            moves[task_id] = partial(
+            made[task_id] = partial(
                 claim.start, task_id=task_id, attempt_id=attempt_id, boot=self._boot
             )
-        if not moves:
+        if not made:
             return
         self._idle.clear()
         try:
-            moved = await self._write(moves)
+            moved = await self._intake.write(made)
             for task_id in ended.keys() & moved.keys():
                 del self._ended[task_id], self._runs[task_id]
             for task_id, task in moved.items():
@@ -306,9 +277,15 @@ class Dispatcher:
         attempt = task.attempt
         if attempt is None or attempt.id != attempt_id or task.status is not Status.RUNNING:
             return  # it was to be closed, or is not ours any more
-        limit_s = task.spec.start_to_close_s or self._handlers[task.spec.type].timeout_s
-        acting = Acting(task, attempt, deadline_ms=self._boot_ms() + round(limit_s * 1000))
+        end = timers.deadline(
+            task,
+            self._handlers[task.spec.type].timeout_s,
+            now_ms=self._now_ms(),
+            boot_ms=self._boot_ms(),
+        )
+        acting = Acting(task, attempt, end=end, boot_ms=self._boot_ms)
         self._runs[task.id] = acting
+        self._starts.note(task.spec.type, self._boot_ms())
         if self._stopping:
             acting.stop(Stop.SHUTDOWN)
         group.create_task(self._run(acting), name=f"attempt {attempt.id}")
@@ -336,73 +313,3 @@ class Dispatcher:
             return claim.settle(tx, acting.task, acting.attempt, follow)
 
         return settle
-
-    async def _write(self, moves: Mapping[str, Move]) -> Mapping[str, Task | None]:
-        """Make moves in one transaction; return the tasks as they are afterwards.
-
-        If one cannot be made for a reason of its own, they are made one by one, and that task is
-        left alone until it changes (promise 6); a run of it is then an orphan at the next start.
-
-        Raises:
-            StoreError: Nothing was written.
-        """
-        try:
-            return await self._write_together(moves)
-        except (StoreError, Busy):
-            raise
-        except Exception:
-            log.exception("%d moves cannot be made together; one by one", len(moves))
-        moved: dict[str, Task | None] = {}
-        for task_id, move in moves.items():
-            try:
-                moved |= await self._write_together({task_id: move})
-            except (StoreError, Busy) as error:
-                if not moved:
-                    raise
-                log.warning("%d moves wait: %s", len(moves) - len(moved), error)
-                self._changed.set()
-                break  # what was written must be acted on first
-            except Exception:
-                log.exception("task %s cannot be moved; left alone until it changes", task_id)
-                moved[task_id] = None
-                self._backlog.remove(task_id)
-                self._close.pop(task_id, None)
-                self._cancel.discard(task_id)
-        return moved
-
-    async def _write_together(self, moves: Mapping[str, Move]) -> Mapping[str, Task | None]:
-        moved, position = await self._replica.write(partial(_make, moves=moves))
-        for task_id, task in moved.items():
-            self._close.pop(task_id, None)
-            self._cancel.discard(task_id)
-            if task is None or (task.status is Status.WAITING and task.spec.after):
-                # It waits again for others, whose statuses are not at hand: look at them.
-                self._backlog.remove(task_id)
-                self._dirty[task_id] = position
-                self._changed.set()
-            else:
-                self._fresh[task_id] = position
-                self._hear(task, {})
-        return moved
-
-
-def _make(tx: Transaction, *, moves: Mapping[str, Move]) -> tuple[Mapping[str, Task | None], int]:
-    """Make moves; return the tasks, and a position up to which they are known to be so."""
-    return {task_id: move(tx) for task_id, move in moves.items()}, tx.next_position()
-
-
-def _read(reading: Reading, *, task_ids: Iterable[str]) -> list[tuple[Task, Statuses]]:
-    """Read tasks, and of those that wait the statuses of what they wait for."""
-    found: list[tuple[Task, Statuses]] = []
-    for task_id in task_ids:
-        task = tasks.read(reading.record("task", task_id))
-        if task is None:
-            continue
-        edges = task.spec.after if task.status is Status.WAITING else ()
-        found.append((task, {edge.task: _status(reading, edge.task) for edge in edges}))
-    return found
-
-
-def _status(reading: Reading, task_id: str) -> Status | None:
-    rows = reading.query(STATUS, task_id)
-    return Status(rows[0][0]) if rows and rows[0][0] else None

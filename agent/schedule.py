@@ -1,110 +1,147 @@
 """What starts now, and why the rest waits: pure.
 
-Order: priority, then submission. Whatever a task itself says (predecessors, times) is judged by
-``shared.core.waiting``, so that the reason shown is the reason that holds.
+Tasks are looked at in their order (``order.py``); each that nothing keeps takes its place in the
+room. What a task itself says (predecessors, times) is judged by ``shared.core.waiting``, its group
+by ``groups.py``, locks, queues and permits by the gates of ``room.py``: the reason shown is the
+reason that holds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from agent import order as orders
+from agent import room as rooms
+from agent.room import Room
 from shared.core import waiting as reasons
 from shared.core.kinds.task import Task
 from shared.core.lifecycle import Status
-from shared.core.waiting import StatusOf, Waiting
+from shared.core.waiting import Hold, Reason, StatusOf, Waiting
 
-Order = tuple[int, int, str]
+Ahead = Callable[[Task], str | None]  # the member before a task in its group, None: none
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What to do with the waiting tasks that were looked at; each is in one of the three.
+    """What to do with the waiting tasks that were looked at.
+
+    Each is in one of start, doomed, expired and waits; those of ``ask`` are in waits as well.
 
     Attributes:
         start: Tasks to start now, the most urgent first.
+        ask: Tasks that would start now, had the hub been asked for their permit.
         doomed: Tasks that can never start, with the reason to cancel them for.
+        expired: Tasks that have waited too long, with the reason.
         waits: Why each of the others waits.
         wake_ms: When one of those may start though nothing else changes, Unix ms, or None.
     """
 
     start: tuple[str, ...]
+    ask: tuple[str, ...]
     doomed: Mapping[str, str]
+    expired: Mapping[str, str]
     waits: Mapping[str, Waiting]
     wake_ms: int | None
-
-
-def order(task: Task) -> Order:
-    """Return where a task stands in the queue: the smaller goes first."""
-    return (task.priority.value, task.created_ms, task.id)
 
 
 def decide(
     now_ms: int,
     waiting: Sequence[Task],
-    running: Sequence[str],
+    room: Room,
     *,
-    capacity: int,
     status_of: StatusOf,
+    ahead: Ahead,
+    aging_ms: int = 0,
 ) -> Decision:
     """Decide what starts.
 
     Args:
         now_ms: Wall clock, Unix ms.
         waiting: Waiting tasks of this device; all of them, or those that could be chosen.
-        running: Ids of the tasks that run.
-        capacity: How many may run at once.
+        room: What is taken.
         status_of: Statuses of the tasks that others come after.
+        ahead: Who is before a task in its group.
+        aging_ms: Waiting that lifts a task by one level; 0: none does.
     """
     start: list[str] = []
+    ask: list[str] = []
+    left: list[Task] = []
     doomed: dict[str, str] = {}
-    waits: dict[str, Waiting] = {}
-    room = capacity - len(running)
-    for task in sorted(waiting, key=order):
-        why = reasons.why(task, now_ms, status_of)
-        if why is None and len(start) < room:
-            start.append(task.id)
-        elif why is None:
-            waits[task.id] = busy(running, capacity)
-        elif why.doomed is not None:
-            doomed[task.id] = why.doomed
+    expired: dict[str, str] = {}
+    for task in sorted(waiting, key=lambda one: orders.order(one, now_ms, aging_ms)):
+        doom = _doom(task, status_of)
+        expiry = reasons.expiry(task)
+        if doom is not None:
+            doomed[task.id] = doom
+        elif expiry is not None and expiry.at_ms <= now_ms:
+            expired[task.id] = expiry.reason
+        elif _holds(task, now_ms, room, status_of, ahead):
+            left.append(task)
+        elif rooms.must_ask(task):
+            ask.append(task.id)
+            left.append(msgspec.structs.replace(task, start_asked=task.next_claim))
+            room = rooms.with_request(room, task)
         else:
-            waits[task.id] = why
+            start.append(task.id)
+            room = rooms.with_run(room, task, now_ms)
+    # Against the room as it is then: the reason given is the one that anybody who asks is given.
+    waits = {task.id: why(task, now_ms, room, status_of=status_of, ahead=ahead) for task in left}
     wakes = [wait.wake_ms for wait in waits.values() if wait.wake_ms is not None]
-    return Decision(tuple(start), doomed, waits, min(wakes, default=None))
+    return Decision(tuple(start), tuple(ask), doomed, expired, waits, min(wakes, default=None))
+
+
+def why(task: Task, now_ms: int, room: Room, *, status_of: StatusOf, ahead: Ahead) -> Waiting:
+    """Return why a task of this device waits, by the rules of ``decide``."""
+    found = reasons.waiting(_holds(task, now_ms, room, status_of, ahead))
+    return found or reasons.queued("it is about to start")
 
 
 def explain(
     task: Task,
     now_ms: int,
+    room: Room,
     *,
-    running: Sequence[str],
-    capacity: int,
     status_of: StatusOf,
+    ahead: Ahead,
     is_ours: Callable[[Task], bool],
     device: str,
 ) -> Waiting | None:
-    """Return why any one task waits, by the rules of ``decide``; None if it does not wait."""
+    """Return why any one task waits, seen from this device; None if it does not wait."""
     if task.status is not Status.WAITING:
         return None
     seat = task.allocation
     if seat is None:
         return reasons.blocked_on_device("the hub has not chosen a device yet", task.spec.device)
-    why = reasons.why(task, now_ms, status_of)
-    if why is not None:
-        return why
     if seat.device != device:
-        return reasons.queued(f"{seat.device} has it", seat.device)
+        theirs = reasons.why(task, now_ms, status_of)
+        return theirs or reasons.queued(f"{seat.device} has it", seat.device)
+    if task.is_returned:
+        return reasons.blocked_on_device(f"{device} has given it back to the hub", device)
     if not is_ours(task):
         return reasons.blocked_on_device(
             f"{device} was dealt it before it lost its journal or changed its hub", device
         )
-    if capacity == 0:
+    found = why(task, now_ms, room, status_of=status_of, ahead=ahead)
+    if room.capacity == 0 and found.status is Status.QUEUED:
         return reasons.blocked_on_device(f"{device} runs no tasks", device)
-    return busy(running, capacity)
+    return found
 
 
-def busy(running: Sequence[str], capacity: int) -> Waiting:
-    """Return the waiting of a task that only lacks room."""
-    if len(running) < capacity:
-        return reasons.queued("it is about to start")
-    what = "1 task runs" if len(running) == 1 else f"{len(running)} tasks run"
-    return reasons.queued(f"{what} here, at most {capacity} may", next(iter(running), None))
+def _doom(task: Task, status_of: StatusOf) -> str | None:
+    return reasons.holds(task, 0, status_of)[1] if task.spec.after else None
+
+
+def _holds(
+    task: Task, now_ms: int, room: Room, status_of: StatusOf, ahead: Ahead
+) -> tuple[Hold, ...]:
+    """Return all that keeps a task; that the room is full, or its permit missing, if only that."""
+    found = list(reasons.holds(task, now_ms, status_of)[0])
+    before = ahead(task)
+    if before is not None:
+        text = f"{before} is before it in group {task.spec.group}"
+        found.append(Hold(Status.BLOCKED, Reason("group", before, text)))
+    found += rooms.all_holds(room, rooms.gates(task), now_ms)
+    if rooms.needs_permit(task) and not rooms.must_ask(task):
+        found.append(rooms.without_permit(task))
+    elif not found and room.is_full:
+        found.append(rooms.full(room))
+    return tuple(found)

@@ -11,6 +11,7 @@ import msgspec
 
 from agent.handlers import settings as handler_settings
 from agent.handlers.settings import Handlers
+from agent.limits import Limits
 from hardware.settings import DriverSettings
 from hardware.settings import check as check_driver
 from shared import settings as files
@@ -60,10 +61,17 @@ class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Dispatcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[dispatcher]``; concurrency 0 runs no tasks."""
+    """``[dispatcher]``.
+
+    Attributes:
+        concurrency: Tasks that run at once; 0: runs none.
+        drain_s: How long runs may go on when the agent is to end.
+        aging_s: Waiting that lifts a task by one level of priority, never into critical; 0: none.
+    """
 
     concurrency: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 1
     drain_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30
+    aging_s: Annotated[float, msgspec.Meta(ge=0, le=366 * DAY_S)] = 900
 
 
 class CheckSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +101,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sync: Sync = Sync()
     api: Api = Api()
     dispatcher: Dispatcher = Dispatcher()
+    queues: dict[Name, Limits] = {}
     handlers: Handlers = Handlers()
     drivers: tuple[DriverSettings, ...] = ()
     checks: tuple[CheckSettings, ...] = ()

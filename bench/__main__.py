@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from bench import catchup, idle, probe, queries, restart, tasks, writes
+from bench import catchup, decision, idle, probe, queries, restart, tasks, writes
 from bench.figures import Figure, figure, line, table
 from bench.sizes import FULL, QUICK, Sizes
 from shared.program import settle_memory
@@ -26,6 +26,7 @@ BENCHES: Mapping[str, Bench] = MappingProxyType(
         "catchup": catchup.run,
         "agent": idle.run,
         "restart": restart.run,
+        "decision": decision.run,
         "queries": queries.run,
     }
 )

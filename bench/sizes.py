@@ -19,6 +19,8 @@ class Sizes(msgspec.Struct, frozen=True):
         few_tasks: Tasks of the smaller hub that is asked for lists and counts.
         many_tasks: Of the larger one.
         questions: How often each question is asked for a sample.
+        waiting: Tasks that wait on one device.
+        decisions: Decisions over them, a sample.
     """
 
     repetitions: int = 5
@@ -33,6 +35,8 @@ class Sizes(msgspec.Struct, frozen=True):
     few_tasks: int = 10_000
     many_tasks: int = 1_000_000
     questions: int = 200
+    waiting: int = 100_000
+    decisions: int = 2000
 
 
 FULL = Sizes()
@@ -49,4 +53,6 @@ QUICK = Sizes(
     few_tasks=1000,
     many_tasks=20_000,
     questions=50,
+    waiting=5000,
+    decisions=300,
 )

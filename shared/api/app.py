@@ -18,6 +18,7 @@ from shared.api import (
     node,
     openapi,
     problem,
+    queues,
     static,
     task_batch,
     task_metrics,
@@ -51,7 +52,7 @@ def make_app(
     """
     feed = LiveFeed(
         context.replica,
-        (equipment.topic(context), tasks.topic(context), conflicts.TOPIC, *topics),
+        (equipment.topic(context), tasks.topic(context), queues.TOPIC, conflicts.TOPIC, *topics),
     )
     counter = RequestCounter()
     described = (
@@ -60,6 +61,7 @@ def make_app(
         *tasks.ROUTES,
         *task_batch.ROUTES,
         *task_metrics.ROUTES,
+        *queues.ROUTES,
         *conflicts.ROUTES,
         *live.routes(feed),
         _metrics(feed, counter),

@@ -6,7 +6,7 @@ part of its own there: what the batch promises is promised by this node, and an 
 travel to the hub in several frames, never a task without the seat that came with it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from heapq import heapify, heappop, heappush
@@ -100,16 +100,31 @@ def plan(tasks: Sequence[BatchTask], actor: str, context: NodeContext) -> list[S
 def _submit(tx: Transaction, steps: Sequence[Step], context: NodeContext) -> Answer:
     is_new = False
     ids: dict[int, str] = {}
+    instead: dict[str, str] = {}  # of a unique key that is taken: the task that has it
     for step in steps:
         tx.begin_part()
+        planned = _renamed(step.planned, instead)
         with _at(step.place):
-            ids[step.place], is_first = task_submission.submit(
-                tx, step.planned, step.site, context.can_run
-            )
+            found, is_first = task_submission.submit(tx, planned, step.site, context.can_run)
+        ids[step.place] = found
+        if found != planned.id:
+            instead[planned.id] = found
         is_new |= is_first
     in_place = (ids[place] for place in sorted(ids))
     items = task_queries.several(tx, in_place, context.explain, context.now_ms())
     return json(Submitted(items), status=201 if is_new else 200)
+
+
+def _renamed(planned: Planned, instead: Mapping[str, str]) -> Planned:
+    """Return a submission whose predecessors are the tasks that stand for those of the batch."""
+    if not any(edge.task in instead for edge in planned.spec.after):
+        return planned
+    after = tuple(
+        msgspec.structs.replace(edge, task=instead.get(edge.task, edge.task))
+        for edge in planned.spec.after
+    )
+    spec = msgspec.structs.replace(planned.spec, after=after)
+    return msgspec.structs.replace(planned, spec=spec)
 
 
 @contextmanager

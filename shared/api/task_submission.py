@@ -46,6 +46,9 @@ HARMLESS_TWICE = frozenset({"wait", "http"})  # SHAPES: these are requeued by de
 
 PriorityWord = Literal["critical", "high", "normal", "low"]
 PositiveSeconds = Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)]
+UNFINISHED_ALIKE = """SELECT id FROM tasks WHERE site = $1 AND type = $2 AND unique_key = $3
+    AND status IN ('waiting', 'running', 'cancelling', 'unknown') ORDER BY id LIMIT 1"""
+
 CanRun = Callable[[Spec], bool]
 _canonical = msgspec.msgpack.Encoder(order="deterministic").encode
 _spec = msgspec.msgpack.Decoder(Spec).decode
@@ -209,7 +212,9 @@ def submit(
         can_run: On an agent: whether it runs such a task, by type and ``requires``.
 
     Returns:
-        The id, and whether the task is new: the same submission again changes nothing.
+        The id, and whether the task is new: the same submission again changes nothing, and one
+        whose unique key an unfinished task of its type has already gives that task. Those that
+        other nodes hold are not known here: of two that meet later the hub cancels one.
 
     Raises:
         Clash: Another task has this id.
@@ -221,6 +226,10 @@ def submit(
         if known.site != site or not _is_same(known, planned.spec):
             raise Clash(f"another task has the id {planned.id}; submit with an id of its own")
         return planned.id, False
+    if planned.spec.unique is not None:
+        alike = tx.query(UNFINISHED_ALIKE, site, planned.spec.type, planned.spec.unique)
+        if alike:
+            return alike[0][0], False
     given = zip(planned.spec.after, planned.given_at, strict=True)
     before = [_predecessor(tx, edge, at, site) for edge, at in given]
     actor = planned.spec.requester
@@ -339,8 +348,8 @@ def _predecessor(tx: Transaction, edge: Edge, at: int, site: str) -> Task:
 def _may_seat_itself(
     tx: Transaction, spec: Spec, site: str, before: list[Task], can_run: CanRun | None
 ) -> bool:
-    if spec.device not in (None, tx.node.device):
-        return False
+    if spec.device not in (None, tx.node.device) or spec.asks_hub:
+        return False  # what only the hub permits, only the hub gives: nothing is proved here
     if can_run is None or not can_run(spec):
         return False
     mine = task_events.incarnation(tx, site)

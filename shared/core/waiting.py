@@ -4,7 +4,7 @@ The same function serves the dispatcher that decides, the API that explains and 
 a reason that is given is the reason that holds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -24,6 +24,8 @@ class Reason(msgspec.Struct, frozen=True):
 
 StatusOf = Callable[[str], Status | None]  # of a task id; None: not known here
 
+_RANK = (Status.BLOCKED, Status.SCHEDULED, Status.QUEUED)
+
 
 class Waiting(msgspec.Struct, frozen=True):
     """How a waiting task shows, and why.
@@ -41,6 +43,27 @@ class Waiting(msgspec.Struct, frozen=True):
     doomed: str | None = None
 
 
+class Hold(msgspec.Struct, frozen=True):
+    """One thing that keeps a task from starting.
+
+    Attributes:
+        status: How a task shows that nothing else keeps.
+        reason: For people.
+        wake_ms: When it passes by itself, Unix ms; None: something else must happen.
+    """
+
+    status: Status
+    reason: Reason
+    wake_ms: int | None = None
+
+
+class Expiry(msgspec.Struct, frozen=True):
+    """When a task that still waits expires, Unix ms, and the reason to give then."""
+
+    at_ms: int
+    reason: str
+
+
 def why(task: Task, now_ms: int, status_of: StatusOf) -> Waiting | None:
     """Return why a waiting task cannot start yet; None: it may, as far as the task itself goes.
 
@@ -51,19 +74,45 @@ def why(task: Task, now_ms: int, status_of: StatusOf) -> Waiting | None:
         now_ms: Wall clock, Unix ms.
         status_of: Statuses of the tasks that it comes after.
     """
-    blocked = [b for b in (_blocked(edge, status_of(edge.task)) for edge in task.spec.after) if b]
-    if blocked:
-        doomed = next((why_not for _, why_not in blocked if why_not), None)
-        return Waiting(Status.BLOCKED, tuple(reason for reason, _ in blocked), None, doomed)
-    retry_ms = task.progress.not_before_ms if task.progress else None
-    if retry_ms is not None and retry_ms > now_ms:
-        text = f"next attempt at {instants.text(retry_ms)}"
-        return Waiting(Status.SCHEDULED, (Reason("retry", None, text),), retry_ms)
-    start_ms = task.spec.not_before_ms
-    if start_ms is not None and start_ms > now_ms:
-        text = f"not before {instants.text(start_ms)}"
-        return Waiting(Status.SCHEDULED, (Reason("not_before", None, text),), start_ms)
-    return None
+    found, doomed = holds(task, now_ms, status_of)
+    return waiting(found, doomed)
+
+
+def holds(task: Task, now_ms: int, status_of: StatusOf) -> tuple[tuple[Hold, ...], str | None]:
+    """Return what of a task itself keeps it, and why it can never start, if it cannot."""
+    edges = [_edge(edge, status_of(edge.task)) for edge in task.spec.after]
+    shut = [found for found in edges if found]
+    doomed = next((why_not for _, why_not in shut if why_not), None)
+    return (*(hold for hold, _ in shut), *_times(task, now_ms)), doomed
+
+
+def waiting(found: Sequence[Hold], doomed: str | None = None) -> Waiting | None:
+    """Return how a task shows that all of these keep; None of nothing.
+
+    It is blocked if anything must happen first, scheduled if only a time must come.
+    """
+    if not found:
+        return None
+    status = min((hold.status for hold in found), key=_RANK.index)
+    wakes = [hold.wake_ms for hold in found]
+    times = [wake for wake in wakes if wake is not None]
+    wake_ms = max(times) if len(times) == len(wakes) else None
+    return Waiting(status, tuple(hold.reason for hold in found), wake_ms, doomed)
+
+
+def expiry(task: Task) -> Expiry | None:
+    """Return when a waiting task expires, None if it never does."""
+    spec, found = task.spec, []
+    if spec.schedule_to_start_s is not None and task.attempts_made == 0:
+        limit_s = spec.schedule_to_start_s
+        found.append((limit_s, f"it did not start within {limit_s:g} s of its submission"))
+    if spec.schedule_to_close_s is not None:
+        limit_s = spec.schedule_to_close_s
+        found.append((limit_s, f"it was not done within {limit_s:g} s of its submission"))
+    if not found:
+        return None
+    limit_s, reason = min(found)
+    return Expiry(task.created_ms + round(limit_s * 1000), reason)
 
 
 def queued(message: str, ref: str | None = None) -> Waiting:
@@ -76,12 +125,25 @@ def blocked_on_device(message: str, ref: str | None = None) -> Waiting:
     return Waiting(Status.BLOCKED, (Reason("device", ref, message),))
 
 
-def _blocked(edge: Edge, status: Status | None) -> tuple[Reason, str | None] | None:
-    """Return the reason an edge gives to wait, and why it never opens, if it does not."""
+def _edge(edge: Edge, status: Status | None) -> tuple[Hold, str | None] | None:
+    """Return what a shut edge has to say, and why it never opens, if it does not."""
     if status is Status.SUCCEEDED or (edge.on is On.END and status in ENDED):
         return None
     word = status.value if status else "not known here"
-    reason = Reason("after", edge.task, f"{edge.task} is {word}")
+    hold = Hold(Status.BLOCKED, Reason("after", edge.task, f"{edge.task} is {word}"))
     if edge.on is On.SUCCESS and status in ENDED and edge.on_failure is OnFailure.CANCEL:
-        return reason, f"its predecessor {edge.task} is {word}"
-    return reason, None
+        return hold, f"its predecessor {edge.task} is {word}"
+    return hold, None
+
+
+def _times(task: Task, now_ms: int) -> list[Hold]:
+    found: list[Hold] = []
+    retry_ms = task.progress.not_before_ms if task.progress else None
+    if retry_ms is not None and retry_ms > now_ms:
+        text = f"next attempt at {instants.text(retry_ms)}"
+        found.append(Hold(Status.SCHEDULED, Reason("retry", None, text), retry_ms))
+    start_ms = task.spec.not_before_ms
+    if start_ms is not None and start_ms > now_ms:
+        text = f"not before {instants.text(start_ms)}"
+        found.append(Hold(Status.SCHEDULED, Reason("not_before", None, text), start_ms))
+    return found

@@ -14,8 +14,10 @@ import msgspec
 
 from agent.dispatcher import Dispatcher, WaitFor, wait_for
 from agent.handlers.handler import Handler, HandlerFailed, Output, Run
+from agent.limits import Limits
 from shared.core import ids
 from shared.core.clock import ClockTrust
+from shared.core.kinds import queue as queues
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import (
     REGISTER_OF,
@@ -23,6 +25,8 @@ from shared.core.kinds.task import (
     Attempt,
     CancelRequest,
     Failure,
+    Permit,
+    RecallRequest,
     Seat,
     Task,
 )
@@ -153,13 +157,20 @@ class Robot:
     """An agent's journal and dispatcher."""
 
     def __init__(
-        self, replica: Replica, dispatcher: Dispatcher, handler: Scripted, folder: Path
+        self,
+        replica: Replica,
+        dispatcher: Dispatcher,
+        handler: Scripted,
+        folder: Path,
+        clocks: VirtualTime | RealTime,
+        boot: str,
     ) -> None:
+        self.clocks = clocks
         self.replica = replica
         self.dispatcher = dispatcher
         self.handler = handler
         self.folder = folder
-        self._chance = Random(7)
+        self._chance = Random(boot)  # ids of a second start must not be those of the first
 
     def allocation(self, **changes: Any) -> Allocation:
         incarnation = self.replica.node.writes[SITE].rpartition(".")[2]
@@ -178,6 +189,7 @@ class Robot:
         max_attempts: int = 3,
         on_orphan: OnOrphan = OnOrphan.ASK,
         allocation: Allocation | None = None,
+        **wishes: Any,
     ) -> str:
         spec = Spec(
             type_,
@@ -189,6 +201,7 @@ class Robot:
             start_to_close_s=start_to_close_s,
             max_attempts=max_attempts,
             on_orphan=on_orphan,
+            **wishes,
         )
         seat = allocation or self.allocation()
         task_id = ids.uuid7(START_MS, self._chance.getrandbits(74))
@@ -204,6 +217,50 @@ class Robot:
         await self.replica.write(
             lambda tx: append(tx, task_id, "task.cancel_requested", CancelRequest())
         )
+
+    async def adopt_hub(self, epoch: str) -> Allocation:
+        """Follow a hub; return what it would allocate to this device first."""
+        await self.replica.write(lambda tx: tx.adopt(epoch))
+        return self.allocation(epoch=epoch, n=1)
+
+    async def permit(self, task_id: str) -> None:
+        """Write what the hub would: leave to start the claim that was asked for."""
+        task = await self.until_that(task_id, lambda one: one.start_asked is not None)
+        assert task.start_asked is not None
+        permit = Permit(task.start_asked, task.spec.shared_locks)
+        await self.replica.write(lambda tx: append(tx, task_id, "task.permitted", permit))
+
+    async def recall(self, task_id: str, n: int = 1) -> None:
+        """Write what the hub would: the wish to have an allocation back."""
+        epoch = self.replica.node.hub_epoch
+        asked = RecallRequest(epoch, n, "needed elsewhere")
+        await self.replica.write(lambda tx: append(tx, task_id, "task.recall_requested", asked))
+
+    async def pause(self, type_: str = "scripted", *, paused: bool = True) -> None:
+        """Write what the API writes of a queue."""
+        await self.replica.write(
+            lambda tx: tx.append(
+                site=SITE,
+                kind="queue.paused",
+                subject=queues.subject(SITE, type_),
+                register=queues.PAUSED,
+                body=queues.Paused(paused, "lunch" if paused else None),
+                actor="ada",
+            )
+        )
+
+    async def why(self, task_id: str) -> list[tuple[str, str | None]]:
+        """Return reason and reference of all that keeps a task."""
+        waiting = self.dispatcher.explain(
+            await self.task(task_id), lambda _: None, self.clocks.now_ms()
+        )
+        return [(one.reason, one.ref) for one in waiting.reasons] if waiting else []
+
+    async def until_why(self, task_id: str, *reasons: tuple[str, str | None]) -> None:
+        """Wait until these and no others keep the task; the dispatcher may be about to look."""
+        async with asyncio.timeout(WAIT_S):
+            while await self.why(task_id) != list(reasons):  # noqa: ASYNC110 - announces nothing
+                await asyncio.sleep(0.005)
 
     async def task(self, task_id: str) -> Task:
         task = await self.replica.read(lambda reading: read(reading, task_id))
@@ -282,6 +339,8 @@ async def robot(
     capabilities: Collection[str] = (),
     boot: str = "boot-1",
     running: bool = True,
+    aging_s: float = 0,
+    limits: Mapping[str, Limits] = {},
 ) -> AsyncIterator[Robot]:
     """Open a journal and run a dispatcher on it."""
     clocks = time or RealTime()
@@ -298,11 +357,13 @@ async def robot(
             now_ms=clocks.now_ms,
             boot_ms=clocks.boot_ms,
             chance=Random(5),
+            aging_s=aging_s,
+            limits=limits,
             wait=wait,
         )
         async with asyncio.TaskGroup() as group:
             job = group.create_task(dispatcher.run()) if running else None
-            yield Robot(replica, dispatcher, handler, folder)
+            yield Robot(replica, dispatcher, handler, folder, clocks, boot)
             if job is not None:
                 assert not job.done(), "a dispatcher runs until cancelled"
                 job.cancel()

@@ -9,7 +9,6 @@ from agent.attempt import (
     OUTPUT_BYTES_MAX,
     Failed,
     Result,
-    Stop,
     Stopped,
     Succeeded,
     abandon,
@@ -17,6 +16,7 @@ from agent.attempt import (
     conclude,
     fitting,
 )
+from agent.timers import Stop
 from shared.core.kinds.task import (
     Allocation,
     Attempt,

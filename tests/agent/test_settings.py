@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.handlers.pattern import Allowed
+from agent.limits import Limits, Rate
 from agent.settings import load
 from shared.errors import SettingsError
 
@@ -27,6 +28,10 @@ tokens = { ada = "x", bo = "y" }
 [dispatcher]
 concurrency = 1
 drain_s = 30
+aging_s = 600
+[queues.deliver]
+concurrency = 2
+rate = { count = 10, per_s = 60 }
 [handlers.command]
 allow = ["echo", { program = "/usr/bin/rsync", args = ["--archive", "/srv/out/*"] }]
 timeout_s = 300
@@ -70,6 +75,8 @@ def test_the_whole_file_is_read(tmp_path: Path) -> None:
     assert settings.handlers.command.allow == ("echo", rsync)
     assert settings.handlers.command.limits.cpu_s == 60
     assert settings.drivers[0].equipment == "press-1"
+    assert settings.dispatcher.aging_s == 600
+    assert settings.queues == {"deliver": Limits(concurrency=2, rate=Rate(count=10, per_s=60))}
 
 
 def test_without_a_file_everything_has_its_default() -> None:
@@ -79,6 +86,8 @@ def test_without_a_file_everything_has_its_default() -> None:
     assert settings.hub is None
     assert settings.api.listen == "127.0.0.1:8471"
     assert settings.dispatcher.concurrency == 1
+    assert settings.dispatcher.aging_s == 900
+    assert settings.queues == {}
     assert settings.handlers.command.allow == ()
 
 
@@ -89,6 +98,10 @@ def test_without_a_file_everything_has_its_default() -> None:
         ("[sync]\nretry_max_s = 0", "$.sync.retry_max_s: Expected `float` >= 0.1"),
         ('[sync]\nretry_max_s = "5"', "$.sync.retry_max_s: Expected `float`, got `str`"),
         ("[dispatcher]\nconcurrency = -1", "$.dispatcher.concurrency"),
+        ("[dispatcher]\naging_s = -1", "$.dispatcher.aging_s"),
+        ("[queues.deliver]\nconcurrency = 0", "$.queues[...].concurrency"),
+        ("[queues.deliver]\nrate = { count = 1 }", "missing required field `per_s`"),
+        ('[queues."No name"]\nconcurrency = 1', "$.queues"),
         ('[device]\nid = "Robot 1"', "$.device.id"),
         ('[device]\nid = ""', "$.device.id"),
         ('[api]\nlisten = "0.0.0.0:8471"', "$.api.listen: nothing listens beyond loopback"),

@@ -316,6 +316,9 @@ async def test_a_site_that_the_node_does_not_serve_is_refused(robot: Node) -> No
         ({"device": "robot-2"}, False),
         ({"requires": ["deliver", "swim"]}, False),
         ({"type": "mqtt", "payload": {}}, False),
+        ({"locks": ["local:arm"]}, True),
+        ({"locks": ["lift"]}, False),  # only the hub grants it
+        ({"offline": "release"}, False),
     ],
 )
 async def test_an_agent_takes_what_it_can_run_in_the_same_transaction(
@@ -328,6 +331,23 @@ async def test_an_agent_takes_what_it_can_run_in_the_same_transaction(
         assert (task.allocation.epoch, task.allocation.n) == (None, 0)
         assert (task.allocation.device, task.allocation.incarnation) == ("robot-1", incarnation)
         assert task.holders == ("robot-1",)
+
+
+async def test_while_one_with_its_unique_key_is_not_over_a_submission_returns_it(
+    robot: Node,
+) -> None:
+    first = await robot.submit(unique="bed-7")
+    assert await robot.submit(unique="bed-7", priority="high") == first
+    other = await robot.submit(unique="bed-8")
+    elsewhere = await robot.submit(type="wait", payload={"seconds": 1}, unique="bed-7")
+    assert len({first, other, elsewhere}) == 3
+    for status, is_over in (
+        (Status.RUNNING, False),
+        (Status.UNKNOWN, False),
+        (Status.SUCCEEDED, True),
+    ):
+        await robot.report(first, status)
+        assert (await robot.submit(unique="bed-7") != first) is is_over
 
 
 async def test_a_tablet_that_runs_nothing_takes_nothing(tmp_path: Path) -> None:

@@ -53,6 +53,17 @@ async def test_tasks_come_after_each_other_in_whatever_order_they_are_given(hub:
     }
 
 
+async def test_what_comes_after_a_unique_task_comes_after_the_one_that_has_the_key(
+    hub: Served,
+) -> None:
+    (known,) = (await post(hub, {"unique": "round"})).json["items"]
+    answered = await post(hub, {"unique": "round"}, {"after": ["#0"]})
+    assert answered.status == 201, answered.raw
+    alike, follower = answered.json["items"]
+    assert alike["id"] == known["id"]
+    assert [edge["task"] for edge in follower["after"]] == [known["id"]]
+
+
 async def test_a_batch_may_come_after_what_is_known_and_after_an_id_of_its_own(hub: Served) -> None:
     (known,) = (await post(hub, {})).json["items"]
     answered = await post(hub, {"after": [known["id"], UNKNOWN]}, {"id": UNKNOWN})

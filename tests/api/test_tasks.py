@@ -57,6 +57,15 @@ async def test_the_short_form_and_where_the_task_is(hub: Served) -> None:
     assert (one.json, one.etag) == (task, task["etag"])
 
 
+async def test_a_unique_key_answers_200_with_the_task_that_has_it(hub: Served) -> None:
+    first = await submit(hub, command="echo a", unique="bed-7")
+    again = await hub.call("POST", "/api/tasks", {"command": "echo b", "unique": "bed-7"})
+    assert (again.status, again.json) == (200, first)
+    assert again.headers["Location"] == f"/api/tasks/{first['id']}"
+    await hub.call("POST", f"/api/tasks/{first['id']}/cancel")
+    assert (await submit(hub, command="echo c", unique="bed-7"))["id"] != first["id"]
+
+
 async def test_a_given_id_is_repeatable(hub: Served) -> None:
     task = {"id": "0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3f", "command": "echo"}
     assert (await hub.call("POST", "/api/tasks", task)).status == 201

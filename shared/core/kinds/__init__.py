@@ -10,11 +10,12 @@ from types import MappingProxyType
 
 from shared.core.kinds.equipment import EQUIPMENT
 from shared.core.kinds.kind import Kind, Lane
+from shared.core.kinds.queue import QUEUE
 from shared.core.kinds.schedule import SCHEDULE
 from shared.core.kinds.task_kind import TASK
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (EQUIPMENT, TASK, SCHEDULE)}
+    {kind.name: kind for kind in (EQUIPMENT, QUEUE, TASK, SCHEDULE)}
 )
 
 

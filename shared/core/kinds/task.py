@@ -275,6 +275,11 @@ class Task(msgspec.Struct, frozen=True):
         return Claim(given.epoch, given.n, self.attempts_made + 1) if given else None
 
     @property
+    def is_returned(self) -> bool:
+        """Whether its device gave it back: nobody starts it under the current allocation."""
+        return self.progress is not None and self.progress.returned
+
+    @property
     def is_permitted(self) -> bool:
         """Whether the next claim has the hub's leave to start."""
         return self.permit is not None and self.permit.claim == self.next_claim

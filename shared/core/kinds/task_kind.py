@@ -133,6 +133,7 @@ TASKS = Table(
         "seated",
         "group_key",
         "deadline",
+        "unique_key",
     ),
     counter=Counter("task_counts", ("site", "status", "type", "priority")),
 )
@@ -165,7 +166,7 @@ def _row(record: Record) -> Row:
     task = read(record)
     if task is None:
         nothing = (record.subject, record.site, "", 0, "", None, "", "", 0, 0, 0, None)
-        return (*nothing, NO_DEADLINE)
+        return (*nothing, NO_DEADLINE, None)
     return (
         task.id,
         task.site,
@@ -180,6 +181,7 @@ def _row(record: Record) -> Row:
         1 if task.allocation else 0,
         task.spec.group,
         _deadline(task.spec.deadline_ms),
+        task.spec.unique,
     )
 
 

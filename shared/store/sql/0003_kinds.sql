@@ -26,7 +26,8 @@ CREATE TABLE tasks (
     updated_at INTEGER NOT NULL,
     seated INTEGER NOT NULL,           -- 1: allocated
     group_key TEXT,                    -- of tasks that run one at a time; NULL: of none
-    deadline INTEGER NOT NULL          -- Unix ms; 9007199254740991: none, which sorts last
+    deadline INTEGER NOT NULL,         -- Unix ms; 9007199254740991: none, which sorts last
+    unique_key TEXT                    -- one unfinished task of a type with this key; NULL: none
 ) STRICT, WITHOUT ROWID;
 -- Each filter of a list has an index for each order (shared/api/task_listing.py): by id, newest first, and
 -- by urgency. A change of status moves a task in the three that hold the status, and in no other.
@@ -54,6 +55,18 @@ CREATE TABLE task_counts (
     count INTEGER NOT NULL,
     PRIMARY KEY (site, status, type, priority)
 ) STRICT, WITHOUT ROWID;
+
+-- The unfinished task of a unique key: a key that is used each day must not cost more each day.
+CREATE INDEX tasks_unique ON tasks (site, type, unique_key, id)
+    WHERE unique_key IS NOT NULL AND status IN ('waiting', 'running', 'cancelling', 'unknown');
+-- Queues that were ever paused: the others have no record.
+CREATE TABLE queues (
+    id TEXT PRIMARY KEY,               -- site:type
+    site TEXT NOT NULL,
+    type TEXT NOT NULL,
+    paused INTEGER NOT NULL,           -- 1: its tasks may not start
+    reason TEXT
+) STRICT;
 
 CREATE TABLE attempts (
     task TEXT NOT NULL,

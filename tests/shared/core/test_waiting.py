@@ -79,8 +79,8 @@ def test_every_edge_that_blocks_is_told_and_one_dooms_all() -> None:
 def test_a_retry_and_a_start_time_say_until_when() -> None:
     found = why(task(retry_ms=NOW + 5, not_before_ms=NOW + 9))
     assert found is not None
-    assert (found.status, found.wake_ms) == (Status.SCHEDULED, NOW + 5)
-    assert found.reasons[0].reason == "retry"
+    assert (found.status, found.wake_ms) == (Status.SCHEDULED, NOW + 9)
+    assert [r.reason for r in found.reasons] == ["retry", "not_before"]
     later = why(task(not_before_ms=NOW + 9))
     assert later is not None
     assert (later.reasons[0].reason, later.wake_ms) == ("not_before", NOW + 9)
@@ -90,7 +90,8 @@ def test_a_retry_and_a_start_time_say_until_when() -> None:
 def test_a_block_is_told_before_a_time() -> None:
     found = why(task(Edge(P), not_before_ms=NOW + 9), p=Status.RUNNING)
     assert found is not None
-    assert found.status is Status.BLOCKED
+    assert (found.status, found.wake_ms) == (Status.BLOCKED, None)
+    assert [r.reason for r in found.reasons] == ["after", "not_before"]
 
 
 def test_what_only_the_dispatcher_or_the_hub_knows() -> None:

@@ -4,10 +4,12 @@ import re
 
 import pytest
 
-from agent import dispatcher, orphans
+from agent import orphans
+from agent.news import GROUPED
 from hub import returned
 from shared.api import metrics, task_listing, task_metrics, task_summary, tasks
 from shared.api.task_listing import Index, Order
+from shared.api.task_submission import UNFINISHED_ALIKE
 from shared.store import changes, feed, journal
 from shared.store import node as nodes
 from shared.store import records as rows
@@ -45,9 +47,10 @@ QUERIES = {
     "counts of attempts": metrics.ATTEMPTS,
     "what comes after a changed task": tasks.FOLLOWERS,
     "attempts that ended in a window": task_metrics.ENDED,
-    "tasks that wait at a device": dispatcher.WAITING_HERE,
     "tasks that a device was running": orphans.ACTING_HERE,
     "tasks that a device held": returned.HELD,
+    "an unfinished task of a unique key": UNFINISHED_ALIKE,
+    "members of groups that are not over": GROUPED,
     "successors": "SELECT task FROM edges WHERE after = $1",
     "attempts": "SELECT * FROM attempts WHERE task = $1 ORDER BY task, epoch, n, number",
     "equipment in use": "SELECT id FROM equipment WHERE retired = 0 AND id > $1 ORDER BY id",

@@ -1,0 +1,189 @@
+"""What of this device is taken, and the gates that a task which could start must find open.
+
+A gate is a name for a condition that many tasks share: a type's queue, a lock, leave to ask the
+hub. Tasks with the same gates stand or go together, so a decision looks at the first of them only;
+and whoever asks why a task waits is told of the same gates.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from agent import limits as rates
+from agent.limits import Limits
+from shared.core import instants
+from shared.core.kinds.task import Task
+from shared.core.lifecycle import Status
+from shared.core.waiting import Hold, Reason
+
+QUEUE, LOCK, ASK = "queue", "lock", "ask"
+
+Gate = tuple[str, ...]  # its kind, then what it is about
+Gates = tuple[Gate, ...]
+
+
+class Room(msgspec.Struct, frozen=True):
+    """What this device does at one moment, and how much it may do.
+
+    Attributes:
+        capacity: How many tasks may run at once.
+        running: Ids of those that run, the oldest first.
+        types: The same by type.
+        holders: Which of them holds each local lock.
+        asked: Tasks that wait for a permit asked for, by their gate ``ask``.
+        paused: Paused queues by (site, type), and why.
+        limits: Limits by type.
+        starts: Recent starts by type, as far as its rate counts, Unix ms.
+    """
+
+    capacity: int
+    running: tuple[str, ...] = ()
+    types: Mapping[str, tuple[str, ...]] = {}
+    holders: Mapping[str, str] = {}
+    asked: Mapping[Gate, tuple[str, ...]] = {}
+    paused: Mapping[tuple[str, str], str | None] = {}
+    limits: Mapping[str, Limits] = {}
+    starts: Mapping[str, tuple[int, ...]] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing at all may start beside what runs."""
+        return len(self.running) >= self.capacity
+
+
+def gates(task: Task) -> Gates:
+    """Return the gates that a task must find open when it starts."""
+    spec = task.spec
+    queue = (QUEUE, task.site, spec.type)
+    locks = tuple((LOCK, lock) for lock in spec.local_locks)
+    return (queue, *locks, ask_gate(task)) if must_ask(task) else (queue, *locks)
+
+
+def ask_gate(task: Task) -> Gate:
+    """Return the gate of those that ask for the same: the hub answers one of them at a time."""
+    return (ASK, task.site, task.spec.type, *task.spec.shared_locks)
+
+
+def needs_permit(task: Task) -> bool:
+    """Say whether the next claim of a task may not start yet for want of the hub's permit."""
+    return task.spec.asks_hub and not task.is_permitted
+
+
+def must_ask(task: Task) -> bool:
+    """Say whether that permit has not been asked for."""
+    return needs_permit(task) and task.start_asked != task.next_claim
+
+
+# ------------------------------------------------------------------ what is taken
+
+
+def with_runs(room: Room, tasks: Iterable[Task]) -> Room:
+    """Return the room in which these tasks run, started before now."""
+    running: list[str] = []
+    types: dict[str, tuple[str, ...]] = {}
+    holders: dict[str, str] = {}
+    for task in tasks:
+        running.append(task.id)
+        types[task.spec.type] = (*types.get(task.spec.type, ()), task.id)
+        holders.update(dict.fromkeys(task.spec.local_locks, task.id))
+    return msgspec.structs.replace(room, running=tuple(running), types=types, holders=holders)
+
+
+def with_run(room: Room, task: Task, now_ms: int) -> Room:
+    """Return the room in which one more task runs, started now."""
+    type_ = task.spec.type
+    starts = room.starts
+    if room.limits.get(type_, rates.NONE).rate is not None:
+        starts = {**starts, type_: (*starts.get(type_, ()), now_ms)}
+    return msgspec.structs.replace(
+        room,
+        running=(*room.running, task.id),
+        types={**room.types, type_: (*room.types.get(type_, ()), task.id)},
+        holders={**room.holders, **dict.fromkeys(task.spec.local_locks, task.id)},
+        starts=starts,
+    )
+
+
+def with_request(room: Room, task: Task) -> Room:
+    """Return the room in which a task has asked for its permit as well."""
+    gate = ask_gate(task)
+    asked = {**room.asked, gate: (*room.asked.get(gate, ()), task.id)}
+    return msgspec.structs.replace(room, asked=asked)
+
+
+# ------------------------------------------------------------------ what is in the way
+
+
+def holds(room: Room, gate: Gate, now_ms: int) -> tuple[Hold, ...]:
+    """Return what keeps a gate shut; nothing: it is open."""
+    kind, *about = gate
+    if kind == LOCK:
+        return _locked(room, about[0])
+    if kind == ASK:
+        return _many_ask(room, gate)
+    return _queue(room, about[0], about[1], now_ms)
+
+
+def is_open(room: Room, now_ms: int, gate: Gate) -> bool:
+    """Say whether nothing keeps a gate shut."""
+    return not holds(room, gate, now_ms)
+
+
+def all_holds(room: Room, shut: Gates, now_ms: int) -> tuple[Hold, ...]:
+    """Return what keeps any of these gates shut."""
+    return tuple(hold for gate in shut for hold in holds(room, gate, now_ms))
+
+
+def full(room: Room) -> Hold:
+    """Return what keeps everything from starting in a full room."""
+    count = len(room.running)
+    what = "1 task runs" if count == 1 else f"{count} tasks run"
+    return _busy(f"{what} here, at most {room.capacity} may", next(iter(room.running), None))
+
+
+def without_permit(task: Task) -> Hold:
+    """Return what keeps a task whose permit is missing."""
+    locks = task.spec.shared_locks
+    if not locks:
+        return Hold(Status.BLOCKED, Reason("device", None, "waits for the hub's permit"))
+    names = ", ".join(locks)
+    return Hold(Status.BLOCKED, Reason("lock", None, f"waits for the hub to grant {names}"))
+
+
+def _locked(room: Room, lock: str) -> tuple[Hold, ...]:
+    holder = room.holders.get(lock)
+    if holder is None:
+        return ()
+    return (Hold(Status.BLOCKED, Reason("lock", holder, f"{holder} holds {lock}")),)
+
+
+def _many_ask(room: Room, gate: Gate) -> tuple[Hold, ...]:
+    """As many ask as could run: more would have the hub reserve for tasks that have no room."""
+    asking = room.asked.get(gate, ())
+    if len(asking) < max(1, room.capacity):
+        return ()
+    return (_busy(f"{asking[0]} is before it and waits for the hub's permit", asking[0]),)
+
+
+def _queue(room: Room, site: str, type_: str, now_ms: int) -> tuple[Hold, ...]:
+    found: list[Hold] = []
+    if (site, type_) in room.paused:
+        why = room.paused[site, type_]
+        text = f"the queue {type_} is paused" + (f": {why}" if why else "")
+        found.append(Hold(Status.QUEUED, Reason("paused", None, text)))
+    allowed = room.limits.get(type_, rates.NONE)
+    running = room.types.get(type_, ())
+    if allowed.concurrency is not None and len(running) >= allowed.concurrency:
+        text = f"{len(running)} of type {type_} run here, at most {allowed.concurrency} may"
+        found.append(_busy(text, running[0]))
+    if allowed.rate is not None:
+        free_ms = rates.free_ms(allowed.rate, room.starts.get(type_, ()))
+        if free_ms is not None and free_ms > now_ms:
+            rate = allowed.rate
+            text = f"{rate.count} of type {type_} may start in {rate.per_s:g} s"
+            found.append(_busy(f"{text}; the next at {instants.text(free_ms)}", None, free_ms))
+    return tuple(found)
+
+
+def _busy(message: str, ref: str | None, wake_ms: int | None = None) -> Hold:
+    return Hold(Status.QUEUED, Reason("busy", ref, message), wake_ms)
