@@ -240,7 +240,7 @@ async def test_a_task_that_waits_for_another_names_it_and_leads_to_it(
     await expect(second.locator(".task-why")).to_contain_text("“echo first”")
     await second.locator(".task-open").click()
     dialog = page.locator("task-dialog")
-    await dialog.locator(".facts").get_by_role("button", name="echo first").click()
+    await dialog.locator(".facts").get_by_role("link", name="echo first").click()
     await expect(dialog.get_by_role("heading", name="echo first")).to_be_visible()
 
 
@@ -312,7 +312,8 @@ async def test_a_submitted_command_is_listed(api: Api, open_board: Opener) -> No
     page = await open_board()
     await page.get_by_role("button", name="New task", exact=True).click()
     await page.get_by_label("Command", exact=True).fill("echo 'hello board'")
-    await page.get_by_label("Priority").select_option("high")
+    await page.get_by_text("More", exact=True).click()
+    await page.locator("task-form").get_by_label("Priority").select_option("high")
     await page.get_by_role("button", name="Submit").click()
     row = page.locator(".task", has_text="echo 'hello board'")
     await expect(row).to_contain_text("high priority")
