@@ -28,6 +28,7 @@ class TaskDialog extends HTMLElement {
     this.problem = element("problem-text");
     this.append(this.dialog);
     this.dialog.addEventListener("close", () => {
+      this.refocus();
       this.taskId = null;
       // Behind the sign-in form the place is kept, to come back to.
       if (!document.body.classList.contains("signed-out")) board.route.closeTask();
@@ -84,6 +85,15 @@ class TaskDialog extends HTMLElement {
   follow() {
     const listed = this.taskId && this.board.store.records.tasks.get(this.taskId);
     if (listed && this.shown && listed !== this.shown.listed) this.load();
+  }
+
+  /** The row that the keyboard came from may have been drawn anew, or in another list, meanwhile. */
+  refocus() {
+    const { activeElement } = document;
+    if (activeElement !== document.body && !this.contains(activeElement)) return;
+    const rows = document.querySelectorAll(`.task[data-id="${CSS.escape(this.taskId)}"]`);
+    const row = [...rows].find((node) => node.checkVisibility());
+    row?.querySelector(".task-open").focus({ preventScroll: true });
   }
 
   async load() {

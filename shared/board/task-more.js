@@ -31,10 +31,8 @@ export function moreFields(board, given) {
         field("Device", deviceInput(board), "empty: any that fits"),
       ),
       field("After", after, "ids of tasks that must succeed first"),
-      pair(
-        field("Not before", element("input", { name: "not_before", type: "datetime-local" })),
-        field("Deadline", element("input", { name: "deadline", type: "datetime-local" })),
-      ),
+      field("Not before", element("input", { name: "not_before", type: "datetime-local" })),
+      field("Deadline", element("input", { name: "deadline", type: "datetime-local" })),
       pair(field("Group", group, "one at a time, in order"), field("Locks", locks, "needed alone")),
     ),
   );
