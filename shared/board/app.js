@@ -15,6 +15,7 @@ import "./task-dialog.js";
 import "./task-form.js";
 import "./task-list.js";
 import "./task-page.js";
+import { nameLinks } from "./task-names.js";
 import { giveVoice } from "./task-voice.js";
 import { refreshTimes } from "./time.js";
 import "./token-form.js";
@@ -77,6 +78,7 @@ route.watch(() => {
   document.body.dataset.view = route.view;
 });
 giveVoice(board);
+nameLinks(board);
 store.watch("connection", () => store.connection.phase === "signed-out" && signOut());
 store.startPulse();
 setInterval(refreshTimes, TIMES_MS);

@@ -147,13 +147,10 @@ export class Store {
     }
   }
 
-  /** Tasks that a list gave; resolves to each as it is known now. */
+  /** Tasks that a list gave; returns each as it is known now. */
   learnTasks(items, since) {
-    const changed = items.map((item) => this.changedAfter("tasks", item.id, since));
     this.merge("tasks", items, since);
-    return items.map((item, index) =>
-      changed[index] ? (this.records.tasks.get(item.id) ?? item) : item,
-    );
+    return items.map((item) => this.records.tasks.get(item.id));
   }
 
   async loadSummary() {
@@ -205,8 +202,12 @@ export class Store {
 
   /** Take a list's records, but for those that changed after the list was asked for. */
   merge(topic, items, since) {
+    const known = this.records[topic];
     for (const record of items) {
-      if (!this.changedAfter(topic, record.id, since)) this.records[topic].set(record.id, record);
+      const { id } = record;
+      // What is the same stays the same object: nobody draws it anew under a finger.
+      const isOld = known.has(id) && this.changedAfter(topic, id, since);
+      if (!isOld && !isSame(known.get(id), record)) known.set(id, record);
     }
     this.loaded.add(topic);
     this.mark(topic);
@@ -264,6 +265,10 @@ export class Store {
       this.touched.delete(`tasks ${id}`);
     }
   }
+}
+
+function isSame(known, record) {
+  return known !== undefined && JSON.stringify(known) === JSON.stringify(record);
 }
 
 /** A queue has no id: its type names it within its site. */

@@ -2,7 +2,7 @@
 
 import { element, rebuild } from "./dom.js";
 import { statusWord } from "./states.js";
-import { STATUSES } from "./task-query.js";
+import { STATUSES, WAITING } from "./task-query.js";
 
 class TaskChips extends HTMLElement {
   attach(board) {
@@ -34,11 +34,13 @@ class TaskChips extends HTMLElement {
       chip.setAttribute("aria-pressed", String(status === (filters.status ?? "")));
       const count = status ? summary?.by_status[status] : summary?.total;
       const isCounted = count !== undefined && !isNarrowed;
+      // Of very many that wait, the node looks at some and takes the rest for queued.
+      const isRough = summary?.exact === false && WAITING.includes(status);
       chip.classList.toggle("none", isCounted && count === 0);
       rebuild(
         chip,
         status ? statusWord(status) : "All",
-        isCounted && element("b", { text: count }),
+        isCounted && element("b", { text: isRough ? `~ ${count}` : count }),
       );
     }
   }

@@ -60,7 +60,11 @@ const SECTIONS = {
     empty: "Nothing has ended yet.",
   },
 };
+const PARTS = ["task-chips", "task-filters", "queue-list", "lock-list"];
 const COLUMNS = [["waiting"], ["running", "cancelling", "ended"], ["unknown", "dead"]];
+const HERE =
+  "Nothing waits here. An agent knows the tasks that it was given and those submitted at it; " +
+  "the hub knows all.";
 const ONE = { size: 100, empty: "No such task." };
 
 class TaskPage extends HTMLElement {
@@ -68,10 +72,7 @@ class TaskPage extends HTMLElement {
     this.board = board;
     this.sections = new Map(Object.keys(SECTIONS).map((key) => [key, this.section(key)]));
     this.one = element("task-section", { class: "task-one" });
-    this.chips = element("task-chips");
-    const filters = element("task-filters");
-    const queues = element("queue-list");
-    const locks = element("lock-list");
+    const [chips, filters, queues, locks] = PARTS.map((name) => element(name));
     const columns = COLUMNS.map((keys) =>
       element(
         "div",
@@ -81,15 +82,16 @@ class TaskPage extends HTMLElement {
     );
     columns.at(-1).append(queues, locks);
     this.columns = element("div", { class: "task-columns" }, columns);
-    this.append(this.head(), this.chips, filters, this.columns, this.one);
+    this.append(this.head(), chips, filters, this.columns, this.one);
     for (const [key, section] of this.sections) {
       const { size, ...options } = SECTIONS[key];
       const hidesEmpty = options.hidesEmpty || (key === "dead" && PHONE.matches);
       section.attach(board, { ...options, hidesEmpty, size: size[PHONE.matches ? 1 : 0] });
     }
     this.one.attach(board, ONE);
-    for (const part of [this.chips, filters, queues, locks]) part.attach(board);
+    for (const part of [chips, filters, queues, locks]) part.attach(board);
     board.store.watch("summary", () => this.showCounts());
+    board.store.watch("node", () => this.look());
     board.route.watch(() => this.look());
   }
 
@@ -111,7 +113,8 @@ class TaskPage extends HTMLElement {
     this.one.hidden = !status;
     for (const [key, section] of this.sections) {
       const { statuses, order } = SECTIONS[key];
-      if (isShown && !status) section.ask({ status: statuses.join(","), ...narrowed }, order);
+      if (isShown && !status)
+        section.ask({ status: statuses.join(","), ...narrowed }, order, this.empty(key, narrowed));
       else section.rest();
     }
     if (isShown && status) {
@@ -119,6 +122,12 @@ class TaskPage extends HTMLElement {
       this.one.ask(filters, isWaiting ? "urgent" : "newest", emptyText(status, narrowed));
     } else this.one.rest();
     this.showCounts();
+  }
+
+  empty(key, narrowed) {
+    if (Object.keys(narrowed).length > 0) return "None with these filters.";
+    const isAgent = this.board.store.node?.role === "agent";
+    return key === "waiting" && isAgent ? HERE : SECTIONS[key].empty;
   }
 
   /** The counts are of all tasks: beside a narrowed list they would say something else. */

@@ -69,7 +69,7 @@ class TaskSection extends HTMLElement {
     const { list, problem, hasMore } = this.window;
     this.rows.show(this.options.byPriority ? withHeadings(list) : list);
     this.more.hidden = !hasMore;
-    if (problem) this.problem.show(problem);
+    if (problem) this.problem.show(problem.status === 0 ? silent(problem) : problem);
     else this.problem.clear();
     this.showEmpty();
   }
@@ -89,6 +89,11 @@ class TaskSection extends HTMLElement {
     if (record.isHeading) rebuild(row, element("h4", { text: record.word }));
     else fillTaskRow(this.board, row, record, this.options.byPriority);
   }
+}
+
+/** Lists are read again without anybody asking. */
+function silent({ title }) {
+  return { title, detail: "This list comes by itself once the header says “Live”." };
 }
 
 // Made once: a list refreshes what is another object than before.

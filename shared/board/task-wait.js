@@ -1,7 +1,7 @@
 // Why a task does not go on, in words, with links to the tasks it waits for.
 
 import { element } from "./dom.js";
-import { taskTitle } from "./task-words.js";
+import { linkText } from "./task-names.js";
 import { moment } from "./time.js";
 
 const REASONS = {
@@ -50,14 +50,14 @@ export function linkedText(board, text) {
   });
 }
 
-/** Nobody knows a task by its id: it is called by its title as soon as that is known. */
+/** Nobody knows a task by its id: see task-names.js for when its title is not known yet. */
 export function taskLink(board, id) {
   const known = board.store.records.tasks.get(id);
   const link = element("a", {
     class: "task-link",
     href: `#task=${id}`,
-    data: { action: `to-${id}` },
-    text: known ? `“${taskTitle(known)}”` : `task …${id.slice(-6)}`,
+    data: { action: `to-${id}`, ...(known ? {} : { unnamed: id }) },
+    text: linkText(known, id),
   });
   link.addEventListener("click", (event) => {
     event.preventDefault();

@@ -25,7 +25,7 @@ export class TaskWindow {
     this.isOn = false;
     this.run = 0;
     this.clear({}, "newest");
-    store.watch("tasks", (ids) => this.isOn && ids && this.hear(ids));
+    store.watch("tasks", (ids) => this.isOn && ids?.size > 0 && this.hear(ids));
     store.watch("reloaded", () => this.isOn && this.read());
     store.watch("connection", () => {
       const isLive = store.connection.phase === "live";
@@ -41,8 +41,10 @@ export class TaskWindow {
     this.wanted = this.size;
     this.cursor = null;
     this.reach = null;
+    this.filled = 0;
     this.isCut = false;
     this.isLoaded = false;
+    this.isReading = false;
     this.problem = null;
   }
 
@@ -60,6 +62,7 @@ export class TaskWindow {
   /** Nobody looks: follow nothing. */
   rest() {
     this.isOn = false;
+    this.isReading = false;
     this.run += 1;
   }
 
@@ -84,6 +87,7 @@ export class TaskWindow {
     if (!this.store.loaded.has("equipment")) return;
     this.run += 1;
     const run = this.run;
+    this.isReading = true;
     this.heard = new Map();
     const since = this.store.counter;
     const wanted = this.wanted - (from === null ? 0 : this.tasks.size);
@@ -91,9 +95,7 @@ export class TaskWindow {
     try {
       answer = await this.fetch(from, Math.max(wanted, 1), run);
     } catch (problem) {
-      if (run !== this.run) return;
-      this.problem = problem;
-      this.onChange();
+      if (run === this.run) this.fail(problem);
       return;
     }
     if (run === this.run) this.take(answer, from, since);
@@ -113,6 +115,12 @@ export class TaskWindow {
     return { items, cursor };
   }
 
+  fail(problem) {
+    this.isReading = false;
+    this.problem = problem;
+    this.onChange();
+  }
+
   take({ items, cursor }, from, since) {
     const known = this.store.learnTasks(items, since);
     if (from === null) this.tasks = new Map();
@@ -121,10 +129,12 @@ export class TaskWindow {
     }
     this.cursor = cursor;
     this.isCut = false;
-    this.reach = cursor === null ? null : (items.at(-1) ?? this.reach);
+    this.reach = cursor === null ? null : (items.at(-1) ?? (from && this.reach));
+    this.isReading = false;
     this.isLoaded = true;
     this.problem = null;
     this.place(this.heard);
+    this.filled = this.tasks.size;
     this.onChange();
   }
 
@@ -135,8 +145,9 @@ export class TaskWindow {
     for (const [id, task] of changes) this.heard?.set(id, task);
     this.place(changes);
     this.onChange();
-    const isRunningDry = this.cursor !== null && this.tasks.size < this.wanted / 2;
-    if (this.isLoaded && isRunningDry) this.read(this.cursor);
+    // Many started or ended: what comes next was not read yet.
+    const isRunningDry = this.cursor !== null && this.tasks.size < this.filled / 2;
+    if (isRunningDry && !this.isReading) this.read(this.cursor);
   }
 
   place(changes) {
@@ -163,6 +174,7 @@ export class TaskWindow {
   recheck() {
     const isWaiting = this.list.some((task) => WAITING.includes(task.status));
     const isCurrent = this.store.connection.phase === "live" && !document.hidden;
-    if (this.isOn && isCurrent && isWaiting && this.wanted <= PAGE_MAX) this.read();
+    const isCheap = this.wanted <= PAGE_MAX && !this.isReading;
+    if (this.isOn && isCurrent && isWaiting && isCheap) this.read();
   }
 }
