@@ -23,24 +23,33 @@ export function lastWords(output) {
   return text?.trim().split("\n").at(-1).slice(0, 200);
 }
 
+const MEASURES = [
+  { part: "percent", whole: 100, text: () => "" },
+  { part: "done", whole: "total", text: (done, total) => `${done} of ${total}` },
+  { part: "waited_s", whole: "seconds", text: (part, all) => `${Math.round(part)} of ${all} s` },
+];
+
 /**
  * How far a run is. The handler chooses the keys: `percent`, or `done` of `total`, and `message`
- * are understood; others are shown as they are.
+ * are understood, as is what the handlers of this house say: `said`, the last line a command
+ * wrote, and `waited_s` of `seconds`. Others are shown as they are.
  * @returns {{fraction: number|null, text: string}|null}
  */
 export function progressWords(progress) {
   if (!progress) return null;
-  const { percent, done, total, message, ...rest } = progress;
-  const isCounted = typeof done === "number" && typeof total === "number" && total > 0;
-  let fraction = isCounted ? done / total : null;
-  if (typeof percent === "number") fraction = percent / 100;
-  if (fraction !== null) fraction = Math.min(1, Math.max(0, fraction));
-  const words = [
-    fraction !== null && `${Math.round(fraction * 100)} %`,
-    isCounted && `${done} of ${total}`,
-    message,
-    ...Object.entries(rest).map(([key, value]) => `${key}: ${plain(value)}`),
-  ];
+  const { message, said, ...rest } = progress;
+  const words = [message, said];
+  let fraction = null;
+  for (const { part, whole, text } of MEASURES) {
+    const [value, of] = [progress[part], whole === 100 ? 100 : progress[whole]];
+    if (typeof value !== "number" || typeof of !== "number" || of <= 0) continue;
+    fraction ??= Math.min(1, Math.max(0, value / of));
+    words.unshift(text(value, of));
+    delete rest[part];
+    delete rest[whole];
+  }
+  if (fraction !== null) words.unshift(`${Math.round(fraction * 100)} %`);
+  words.push(...Object.entries(rest).map(([key, value]) => `${key}: ${plain(value)}`));
   return { fraction, text: words.filter(Boolean).join(" · ") };
 }
 

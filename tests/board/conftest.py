@@ -125,7 +125,7 @@ async def open_board(
                     failures.append(line.text) if "Content Security Policy" in line.text else None
                 ),
             )
-            await page.goto(f"{at}/" if token is None else f"{at}/#token={token}")
+            await page.goto(at if token is None else f"{at}/#token={token}")
             if token == known:
                 await page.wait_for_selector("body[data-phase=live]")
             return page

@@ -176,6 +176,19 @@ async def test_a_link_leads_to_a_task_and_back_closes_it(
     await expect(page).to_have_url(f"{url}/#tasks")
 
 
+async def test_a_link_to_a_task_survives_signing_in(
+    api: Api, open_board: Opener, node_url_and_token: tuple[str, str]
+) -> None:
+    url, token = node_url_and_token
+    task = await api.submit("echo linked", device=AWAY)
+    page = await open_board(token=None, at=f"{url}/#task={task['id']}")
+    await expect(page.locator("dialog[open]")).to_have_count(0)
+    await page.get_by_label("Token").fill(token)
+    await page.keyboard.press("Enter")
+    dialog = page.locator("task-dialog dialog")
+    await expect(dialog.get_by_role("heading", name="echo linked")).to_be_visible()
+
+
 async def test_a_link_to_a_task_that_is_not_known_says_what_that_may_mean(
     open_board: Opener, node_url_and_token: tuple[str, str]
 ) -> None:
@@ -251,7 +264,9 @@ async def test_news_of_a_task_leaves_alone_what_is_being_read(
     [
         ({"percent": 40, "message": "on the way"}, 0.4, "40 % · on the way"),
         ({"done": 3, "total": 4}, 0.75, "75 % · 3 of 4"),
-        ({"floor": 2, "door": "open"}, None, "floor: 2 · door: open"),
+        ({"said": "copied 7 files"}, None, "copied 7 files"),
+        ({"waited_s": 15.2, "seconds": 60.8}, 0.25, "25 % · 15 of 60.8 s"),
+        ({"floor": 2, "door": "open", "done": 3}, None, "floor: 2 · door: open · done: 3"),
     ],
 )
 async def test_a_run_tells_how_far_it_is(
@@ -335,7 +350,6 @@ async def test_whoever_forces_a_task_elsewhere_is_told_that_it_may_run_twice(
 async def test_what_a_node_does_not_serve_is_not_shown(api: Api, open_board: Opener) -> None:
     task = await api.submit("echo plain", device=AWAY)
     page = await open_tasks(open_board)
-    await page.route("**/api/queues", lambda route: route.fulfill(status=404, json={}))
     await answer_with(page, {k: v for k, v in task.items() if k != "allocation"}, status="unknown")
     await row(page, "echo plain").locator(".task-open").click()
     await expect(page.locator("task-dialog .facts")).to_be_visible()
