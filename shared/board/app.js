@@ -7,12 +7,16 @@ import "./equipment-dialog.js";
 import "./equipment-form.js";
 import "./equipment-tiles.js";
 import "./notices.js";
+import { Route } from "./route.js";
 import "./section-tabs.js";
 import "./status-bar.js";
 import { Store } from "./store.js";
 import "./task-dialog.js";
 import "./task-form.js";
 import "./task-list.js";
+import "./task-page.js";
+import { nameLinks } from "./task-names.js";
+import { giveVoice } from "./task-voice.js";
 import { refreshTimes } from "./time.js";
 import "./token-form.js";
 import "./uplink-switch.js";
@@ -23,14 +27,16 @@ const find = (name) => document.querySelector(name);
 
 const api = new Api(takeToken(), () => signOut());
 const store = new Store(api);
+const route = new Route();
 const board = {
   api,
   store,
+  route,
   notices: find("notice-list"),
   announcer: find("change-announcer"),
   openEquipment: (id) => store.records.equipment.has(id) && find("equipment-dialog").open(id),
   openEquipmentForm: () => find("equipment-form").open(),
-  openTask: (id) => find("task-dialog").open(id),
+  openTask: (id) => route.openTask(id),
   openTaskForm: (given) => find("task-form").open(given),
 };
 
@@ -39,6 +45,7 @@ function signIn(token) {
   document.body.classList.remove("signed-out");
   store.start();
   store.live.hurry();
+  route.tell();
 }
 
 /** Nothing of the records stays readable behind the form. */
@@ -57,6 +64,7 @@ for (const name of [
   "conflict-list",
   "equipment-tiles",
   "task-list",
+  "task-page",
   "device-list",
   "section-tabs",
   "equipment-dialog",
@@ -66,6 +74,11 @@ for (const name of [
 ]) {
   find(name).attach(board);
 }
+route.watch(() => {
+  document.body.dataset.view = route.view;
+});
+giveVoice(board);
+nameLinks(board);
 store.watch("connection", () => store.connection.phase === "signed-out" && signOut());
 store.startPulse();
 setInterval(refreshTimes, TIMES_MS);

@@ -1,22 +1,25 @@
-// On a phone one section shows at a time; these tabs choose it. Wide screens show all, no tabs.
+// On a phone one section shows at a time; these tabs choose it. Wide screens show all, no tabs, but
+// for the tasks, which have a page of their own on both.
 
 import { element, rebuild } from "./dom.js";
 
 const SECTIONS = {
   equipment: { word: "Equipment", view: "equipment-tiles", counted: "stopped" },
   conflicts: { word: "Conflicts", view: "conflict-list", counted: "open" },
-  tasks: { word: "Tasks", view: "task-list" },
+  tasks: { word: "Tasks", view: "task-page" },
   devices: { word: "Devices", view: "device-list" },
 };
 
 class SectionTabs extends HTMLElement {
   attach(board) {
     this.store = board.store;
+    this.route = board.route;
+    this.section = "equipment";
     const nav = element("nav", { "aria-label": "Sections" });
     this.buttons = new Map(Object.keys(SECTIONS).map((key) => [key, this.tab(key)]));
     nav.append(...this.buttons.values());
     this.append(nav);
-    this.choose("equipment");
+    this.route.watch(() => this.show());
     for (const topic of ["equipment", "conflicts", "node"])
       this.store.watch(topic, () => this.showCounts());
   }
@@ -31,6 +34,15 @@ class SectionTabs extends HTMLElement {
   }
 
   choose(key) {
+    if (key !== "tasks") this.section = key;
+    const { view } = this.route;
+    if (key === "tasks" && view !== "tasks") this.route.go("#tasks");
+    else if (key !== "tasks" && view === "tasks") this.route.go("");
+    else this.show();
+  }
+
+  show() {
+    const key = this.route.view === "tasks" ? "tasks" : this.section;
     for (const [other, button] of this.buttons) {
       button.setAttribute("aria-current", String(other === key));
       document.querySelector(SECTIONS[other].view).classList.toggle("chosen", other === key);

@@ -5,6 +5,10 @@ import { toned } from "./states.js";
 import { absolute, timeSince } from "./time.js";
 
 const ROLES = { agent: "Agent", hub: "Hub" };
+const VIEWS = {
+  board: { word: "Board", href: "#" },
+  tasks: { word: "Tasks", href: "#tasks" },
+};
 const PHASES = {
   connecting: { word: "Connecting", shape: "ring", tone: "waiting" },
   live: { word: "Live", shape: "circle", tone: "good" },
@@ -25,14 +29,24 @@ class StatusBar extends HTMLElement {
       element("img", { src: "/board/icon.svg", alt: "", width: 28, height: 28 }),
       "Skerry",
     );
+    this.views = Object.entries(VIEWS).map(([view, { word, href }]) =>
+      element("a", { href, data: { view }, text: word }),
+    );
+    const views = element("nav", { class: "views", "aria-label": "Pages" }, this.views);
     const docs = element("a", { class: "docs-link", href: "/docs", text: "API" });
     this.append(
-      element("div", { class: "bar" }, brand, this.node, this.phase, docs, uplink),
+      element("div", { class: "bar" }, brand, this.node, views, this.phase, docs, uplink),
       this.banner,
     );
     uplink.attach(board);
+    board.route.watch(() => this.showView(board.route.view));
     this.store.watch("node", () => this.showNode());
     this.store.watch("connection", () => this.showConnection());
+  }
+
+  showView(shown) {
+    for (const link of this.views)
+      link.setAttribute("aria-current", link.dataset.view === shown ? "page" : "false");
   }
 
   showNode() {

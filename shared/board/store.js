@@ -9,8 +9,7 @@ import { Live } from "./live.js";
 const PULSE_MS = 2_000;
 const PULSE_TIMEOUT_MS = 4_000;
 const SUMMARY_MS = 2_000;
-const TASKS_FIRST = 100;
-// A board may stay open for months; ended tasks beyond this many leave the page, not the node.
+// A board may stay open for months; what was not heard of for longest leaves the page, not the node.
 const TASKS_MAX = 2_000;
 
 /** Statuses after which a task does not change by itself. */
@@ -28,12 +27,14 @@ export class Store {
       tasks: new Map(),
       conflicts: new Map(),
       devices: new Map(),
+      queues: new Map(),
     };
     this.loaded = new Set();
     this.watchers = new Map();
     this.dirty = new Set();
     this.counter = 0;
     this.touched = new Map();
+    this.changed = new Set();
     this.live = new Live({
       load: () => this.load(),
       topics: () => this.topics(),
@@ -44,7 +45,10 @@ export class Store {
     this.isRunning = false;
   }
 
-  /** Call `callback` now and after changes of `topic`: equipment, …, node, uplink, connection. */
+  /**
+   * Call `callback` now and after changes of `topic`: equipment, …, node, uplink, connection, and
+   * `reloaded` when the lists were read anew. Of tasks it then gets the ids that changed.
+   */
   watch(topic, callback) {
     const callbacks = this.watchers.get(topic) ?? [];
     callbacks.push(callback);
@@ -84,7 +88,10 @@ export class Store {
 
   topics() {
     const topics = ["equipment", "tasks", "conflicts"];
-    return this.node?.role === "hub" ? [...topics, "devices"] : topics;
+    if (this.node?.role === "hub") topics.push("devices");
+    // A node without queues refuses the whole subscription for that one word.
+    if (this.loaded.has("queues")) topics.push("queues");
+    return topics;
   }
 
   /** Read all lists; resolves to the position of the oldest. */
@@ -96,10 +103,11 @@ export class Store {
     this.replace("equipment", equipment.items, since);
     await Promise.all([
       this.loadConflicts(since),
-      this.loadTasks(since),
       this.loadDevices(since),
+      this.loadQueues(since),
       this.loadSummary(),
     ]);
+    this.mark("reloaded");
     return equipment.position;
   }
 
@@ -122,32 +130,34 @@ export class Store {
     this.replace("conflicts", (await this.api.list("/api/conflicts")).items, since);
   }
 
-  async loadTasks(since) {
-    const { body } = await this.api.get("/api/tasks", { query: { limit: TASKS_FIRST } });
-    this.replace("tasks", body.items, since);
+  async loadDevices(since) {
+    if (this.node.role === "hub") await this.loadIfServed("devices", since);
   }
 
-  async loadDevices(since) {
-    if (this.node.role !== "hub") return;
+  async loadQueues(since) {
+    await this.loadIfServed("queues", since);
+  }
+
+  /** A list that not every node has. */
+  async loadIfServed(topic, since) {
     try {
-      this.replace("devices", (await this.api.list("/api/devices")).items, since);
+      this.replace(topic, (await this.api.list(`/api/${topic}`)).items.map(withId), since);
     } catch (error) {
       if (error.status !== 404) throw error;
     }
   }
 
-  /** Read one page of tasks into the known ones; resolves to the cursor of the next page. */
-  async loadTaskPage(query) {
-    const since = this.counter;
-    const { body } = await this.api.get("/api/tasks", { query: { limit: TASKS_FIRST, ...query } });
-    this.merge("tasks", body.items, since);
-    return body.next ?? null;
+  /** Tasks that a list gave; returns each as it is known now. */
+  learnTasks(items, since) {
+    this.merge("tasks", items, since);
+    return items.map((item) => this.records.tasks.get(item.id));
   }
 
   async loadSummary() {
     this.summaryIsOld = false;
     try {
       this.summary = (await this.api.get("/api/tasks/summary")).body;
+      if (this.loaded.has("queues")) await this.loadQueues(this.counter);
     } catch (error) {
       // The last counts stay, as the last records do; the connection reports its own trouble.
       if (!(error instanceof Problem)) throw error;
@@ -161,8 +171,11 @@ export class Store {
       this.remove(topic, record.id);
       return;
     }
-    this.records[topic].set(record.id, record);
-    this.touch(topic, record.id);
+    const { id } = withId(record);
+    // The order of a Map is that of insertion: what changed last is forgotten last.
+    this.records[topic].delete(id);
+    this.records[topic].set(id, withId(record));
+    this.touch(topic, id);
   }
 
   remove(topic, id) {
@@ -173,7 +186,11 @@ export class Store {
   touch(topic, id) {
     this.counter += 1;
     this.touched.set(`${topic} ${id}`, this.counter);
-    if (topic === "tasks") this.summaryIsOld = true;
+    if (topic === "tasks") {
+      this.summaryIsOld = true;
+      this.changed.add(id);
+      if (this.changed.size > TASKS_MAX) this.startAnew();
+    }
     this.mark(topic);
   }
 
@@ -185,8 +202,12 @@ export class Store {
 
   /** Take a list's records, but for those that changed after the list was asked for. */
   merge(topic, items, since) {
+    const known = this.records[topic];
     for (const record of items) {
-      if (!this.changedAfter(topic, record.id, since)) this.records[topic].set(record.id, record);
+      const { id } = record;
+      // What is the same stays the same object: nobody draws it anew under a finger.
+      const isOld = known.has(id) && this.changedAfter(topic, id, since);
+      if (!isOld && !isSame(known.get(id), record)) known.set(id, record);
     }
     this.loaded.add(topic);
     this.mark(topic);
@@ -218,23 +239,41 @@ export class Store {
 
   flush() {
     const topics = [...this.dirty];
+    const changed = this.changed;
     this.dirty.clear();
-    if (topics.includes("tasks")) this.forgetOldTasks();
+    this.changed = new Set();
     for (const topic of topics) {
-      for (const callback of this.watchers.get(topic) ?? []) callback();
+      for (const callback of this.watchers.get(topic) ?? []) {
+        callback(topic === "tasks" ? changed : undefined);
+      }
     }
+    this.forgetTasks();
   }
 
-  forgetOldTasks() {
-    const tasks = this.records.tasks;
-    if (tasks.size <= TASKS_MAX) return;
-    const ended = [...tasks.values()].filter((task) => ENDED.has(task.status));
-    ended.sort((a, b) => (a.created_at < b.created_at ? -1 : 1));
-    for (const task of ended.slice(0, tasks.size - TASKS_MAX)) {
-      tasks.delete(task.id);
-      this.touched.delete(`tasks ${task.id}`);
+  /** A hidden page renders nothing for days: then reading anew is cheaper than what piles up. */
+  startAnew() {
+    this.changed.clear();
+    this.forgetTasks();
+    this.mark("reloaded");
+  }
+
+  forgetTasks() {
+    const { tasks } = this.records;
+    for (const id of tasks.keys()) {
+      if (tasks.size <= TASKS_MAX) break;
+      tasks.delete(id);
+      this.touched.delete(`tasks ${id}`);
     }
   }
+}
+
+function isSame(known, record) {
+  return known !== undefined && JSON.stringify(known) === JSON.stringify(record);
+}
+
+/** A queue has no id: its type names it within its site. */
+function withId(record) {
+  return "id" in record ? record : { id: `${record.site}/${record.type}`, ...record };
 }
 
 function isVisible() {

@@ -36,3 +36,21 @@ export function taskButtons(board, task, problems) {
     task.status === "dead" && button("retry", "Retry"),
   );
 }
+
+/** Only the hub settles, and only a node that tells allocations knows how. */
+export function canSettle(board, task) {
+  return board.store.node?.role === "hub" && "allocation" in task;
+}
+
+/** For a list: how it ended is asked where all that is known of it stands. */
+export function settleButton(board, task) {
+  if (task.status !== "unknown" || !canSettle(board, task)) return null;
+  const settle = element("button", {
+    type: "button",
+    data: { action: "settle" },
+    "aria-label": `Settle ${taskTitle(task)}`,
+    text: "Settle",
+  });
+  settle.addEventListener("click", () => board.openTask(task.id));
+  return settle;
+}

@@ -1,11 +1,22 @@
-// One task: what it is, why it waits, every attempt, its history.
+// One task: what it is, why it waits, what can be done, every attempt, its history.
 
 import { element, rebuild } from "./dom.js";
 import { dialogHead } from "./forms.js";
-import { outcomeMark, statusMark } from "./states.js";
+import { statusMark } from "./states.js";
+import "./task-attempts.js";
 import { taskButtons } from "./task-buttons.js";
-import { taskTitle, waitLines } from "./task-words.js";
-import { absolute, duration, timeSince } from "./time.js";
+import { choiceView } from "./task-choice.js";
+import { taskFacts } from "./task-facts.js";
+import "./task-force.js";
+import "./task-priority.js";
+import { doubleFlag } from "./task-row.js";
+import "./task-settle.js";
+import "./task-timeline.js";
+import { waitLines } from "./task-wait.js";
+import { taskTitle } from "./task-words.js";
+
+// What a person types into, or scrolls, is made once per task and only told of changes.
+const PARTS = ["task-settle", "task-priority", "task-force", "task-attempts", "task-timeline"];
 
 class TaskDialog extends HTMLElement {
   attach(board) {
@@ -13,27 +24,60 @@ class TaskDialog extends HTMLElement {
     this.taskId = null;
     this.shown = null;
     this.loading = null;
-    this.dialog = element("dialog", { class: "sheet", "aria-labelledby": "task-title" });
+    this.dialog = element("dialog", { class: "sheet task-sheet", "aria-labelledby": "task-title" });
     this.problem = element("problem-text");
-    this.body = element("div", { class: "task-view" });
     this.append(this.dialog);
     this.dialog.addEventListener("close", () => {
+      this.refocus();
       this.taskId = null;
+      // Behind the sign-in form the place is kept, to come back to.
+      if (!document.body.classList.contains("signed-out")) board.route.closeTask();
     });
     board.store.watch("tasks", () => this.follow());
     // What could not be read while the node was silent.
     board.store.watch("connection", () => {
       if (this.taskId && board.store.connection.phase === "live") this.load();
     });
+    board.store.watch("reloaded", () => this.taskId && this.load());
+    board.route.watch(() => this.go(board.route.task));
+  }
+
+  /** Where the address leads: to a task, or to none. */
+  go(id) {
+    if (id === this.taskId) return;
+    if (id) this.open(id);
+    else this.dialog.close();
   }
 
   open(id) {
+    if (document.body.classList.contains("signed-out")) return;
     this.taskId = id;
     this.shown = null;
     this.problem.clear();
-    this.body.replaceChildren(element("p", { class: "empty", text: "Loading …" }));
-    this.dialog.replaceChildren(dialogHead("task-title", "Task", id), this.problem, this.body);
+    this.waiting = element("p", { class: "empty", text: "Loading …" });
+    this.top = element("div", { class: "task-view" });
+    this.facts = element("div", { class: "task-view" });
+    this.parts = Object.fromEntries(PARTS.map((name) => [name, element(name)]));
+    for (const part of Object.values(this.parts)) part.attach(this.board, this.problem);
+    this.body = element(
+      "div",
+      { class: "task-view", hidden: true },
+      this.top,
+      this.parts["task-settle"],
+      this.parts["task-priority"],
+      this.parts["task-attempts"],
+      this.facts,
+      this.parts["task-timeline"],
+      this.parts["task-force"],
+    );
+    this.dialog.replaceChildren(
+      dialogHead("task-title", "Task", id),
+      this.problem,
+      this.waiting,
+      this.body,
+    );
     if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.scrollTop = 0;
     this.load();
   }
 
@@ -41,6 +85,15 @@ class TaskDialog extends HTMLElement {
   follow() {
     const listed = this.taskId && this.board.store.records.tasks.get(this.taskId);
     if (listed && this.shown && listed !== this.shown.listed) this.load();
+  }
+
+  /** The row that the keyboard came from may have been drawn anew, or in another list, meanwhile. */
+  refocus() {
+    const { activeElement } = document;
+    if (activeElement !== document.body && !this.contains(activeElement)) return;
+    const rows = document.querySelectorAll(`.task[data-id="${CSS.escape(this.taskId)}"]`);
+    const row = [...rows].find((node) => node.checkVisibility());
+    row?.querySelector(".task-open").focus({ preventScroll: true });
   }
 
   async load() {
@@ -52,147 +105,66 @@ class TaskDialog extends HTMLElement {
       const { body: task } = await this.board.api.get(`/api/tasks/${encodeURIComponent(id)}`);
       if (this.taskId === id) this.show(task);
     } catch (problem) {
-      if (this.taskId === id) {
-        this.body.replaceChildren();
-        this.problem.show(problem);
-      }
+      if (this.taskId === id) this.fail(problem);
     }
     this.loading = null;
     this.shown = { listed };
     this.follow();
   }
 
+  fail(problem) {
+    this.waiting.hidden = true;
+    if (problem.status !== 404) return this.problem.show(problem);
+    const isAgent = this.board.store.node?.role === "agent";
+    const next = isAgent
+      ? "An agent knows the tasks that it was given and those submitted at it. Look at the hub."
+      : "Its link may be of another hub, or it has not arrived yet from where it was submitted.";
+    return this.problem.show({ title: "This task is not known here", detail: next });
+  }
+
   show(task) {
     this.problem.clear();
+    this.waiting.hidden = true;
+    this.body.hidden = false;
     this.dialog.querySelector("h2").textContent = taskTitle(task);
-    const after = element("button", { type: "button", text: "New task after this" });
+    const buttons = taskButtons(this.board, task, this.problem);
+    buttons.append(this.afterButton(task));
+    rebuild(
+      this.top,
+      element(
+        "p",
+        { class: "current-line" },
+        statusMark(task.status),
+        task.double_run && doubleFlag(),
+        buttons,
+      ),
+      task.double_run &&
+        element("p", {
+          class: "task-error",
+          text: "It was moved while a device had it, and ran there as well. Both runs are below.",
+        }),
+      whyView(waitLines(this.board, task)),
+    );
+    rebuild(this.facts, taskFacts(this.board, task), choiceView(task));
+    for (const part of Object.values(this.parts)) part.show(task);
+  }
+
+  afterButton(task) {
+    const after = element("button", {
+      type: "button",
+      data: { action: "after" },
+      text: "New task after this",
+    });
     after.addEventListener("click", () => {
       this.dialog.close();
       this.board.openTaskForm({ after: task.id });
     });
-    const buttons = taskButtons(this.board, task, this.problem);
-    buttons.append(after);
-    const known = this.board.store.records.tasks;
-    const attempts = (task.attempts ?? []).map(attemptView).reverse();
-    const history = [...(task.history ?? [])].reverse();
-    rebuild(
-      this.body,
-      element("p", { class: "current-line" }, statusMark(task.status), buttons),
-      waitLines(task, known).map((text) => element("p", { class: "task-why", text })),
-      facts(this.board, task),
-      section("Attempts", attempts, "Not started yet."),
-      section("History", history.map(historyRow), "Nothing recorded yet."),
-    );
+    return after;
   }
 }
 
-function section(title, rows, empty) {
-  return element(
-    "section",
-    {},
-    element("h3", { text: title }),
-    rows.length === 0
-      ? element("p", { class: "muted", text: empty })
-      : element("ol", { class: "rows" }, rows),
-  );
-}
-
-function facts(board, task) {
-  const rows = {
-    Type: task.type,
-    Payload: element("code", { text: JSON.stringify(task.payload) }),
-    Priority: task.priority,
-    Device: task.device ?? "not allocated yet",
-    Needs: task.requires?.join(", "),
-    After: task.after?.length > 0 && task.after.map((edge) => edgeView(board, edge)),
-    "Not before": task.not_before && absolute(task.not_before),
-    "Time limit": task.start_to_close_s && duration(task.start_to_close_s),
-    "Attempts at most": task.max_attempts,
-    "If interrupted": task.on_orphan,
-    Requester: task.requester,
-    Submitted: timeSince(task.created_at),
-    Updated: timeSince(task.updated_at),
-  };
-  const shown = Object.entries(rows).filter(
-    ([, value]) => value !== null && value !== undefined && value !== false && value !== "",
-  );
-  return element(
-    "dl",
-    { class: "facts" },
-    shown.map(([key, value]) => [
-      element("dt", { text: key }),
-      element("dd", {}, typeof value === "number" ? String(value) : value),
-    ]),
-  );
-}
-
-/** Another task that must end first; it opens in this dialog. */
-function edgeView(board, edge) {
-  const other = board.store.records.tasks.get(edge.task);
-  const open = element("button", {
-    type: "button",
-    class: "link small",
-    text: other ? taskTitle(other) : edge.task,
-  });
-  open.addEventListener("click", () => board.openTask(edge.task));
-  return element("div", {}, open, edge.on === "end" && " however it ends");
-}
-
-/** The claim counts anew after each allocation, so a retried task would have two first attempts. */
-function attemptView(attempt, index) {
-  const tookS = attempt.ended_at
-    ? (Date.parse(attempt.ended_at) - Date.parse(attempt.started_at)) / 1000
-    : null;
-  return element(
-    "li",
-    { class: "attempt" },
-    element(
-      "p",
-      { class: "current-line" },
-      outcomeMark(attempt.outcome),
-      element(
-        "span",
-        { class: "muted" },
-        `attempt ${index + 1} on ${attempt.device} · started `,
-        timeSince(attempt.started_at),
-        tookS !== null && ` · took ${duration(tookS)}`,
-      ),
-    ),
-    attempt.error && element("p", { class: "task-error", text: attempt.error.message }),
-    outputView(attempt.output),
-  );
-}
-
-function outputView(output) {
-  if (!output) return null;
-  const { stdout, stderr, ...rest } = output;
-  const facts = Object.entries(rest).filter(
-    ([key, value]) => !(key === "truncated" && value === false),
-  );
-  return [
-    stdout && element("pre", { tabindex: 0, "aria-label": "Output", text: stdout }),
-    stderr &&
-      element("pre", { class: "stderr", tabindex: 0, "aria-label": "Error output", text: stderr }),
-    facts.length > 0 &&
-      element("p", {
-        class: "muted code",
-        text: facts.map(([key, value]) => `${key}: ${JSON.stringify(value)}`).join("  "),
-      }),
-  ];
-}
-
-function historyRow(entry) {
-  const by = [
-    entry.actor,
-    entry.device && entry.device !== entry.actor && `on ${entry.device}`,
-  ].filter(Boolean);
-  return element(
-    "li",
-    { class: "history-row" },
-    entry.status && statusMark(entry.status),
-    element("span", { class: "muted" }, `${by.join(" · ")} · `, timeSince(entry.at)),
-    entry.reason && element("span", { text: entry.reason }),
-  );
+function whyView(lines) {
+  return lines.length > 0 && element("div", { class: "task-whys" }, lines);
 }
 
 customElements.define("task-dialog", TaskDialog);

@@ -3,9 +3,7 @@
 import { RepeatKey } from "./api.js";
 import { element } from "./dom.js";
 import { dialogHead, field, once, siteField } from "./forms.js";
-
-const IDS = "\\s*[0-9a-f\\-]{36}(?:[\\s,]+[0-9a-f\\-]{36})*\\s*";
-const PRIORITIES = ["normal", "critical", "high", "low"];
+import { moreFields, moreOf } from "./task-more.js";
 
 class TaskForm extends HTMLElement {
   attach(board) {
@@ -23,30 +21,7 @@ class TaskForm extends HTMLElement {
       { class: "form" },
       this.kindFields(),
       siteField(this.board.store.node),
-      element(
-        "div",
-        { class: "pair" },
-        field(
-          "Priority",
-          element(
-            "select",
-            { name: "priority" },
-            PRIORITIES.map((name) => element("option", { text: name })),
-          ),
-        ),
-        field("Device", this.deviceInput(), "empty: any that fits"),
-      ),
-      field(
-        "After",
-        element("input", {
-          name: "after",
-          autocomplete: "off",
-          value: given.after ?? "",
-          pattern: IDS,
-          title: "Ids as they stand below the tasks' titles, with spaces between",
-        }),
-        "ids of tasks that must succeed first",
-      ),
+      moreFields(this.board, given),
       this.problem,
       element("div", { class: "buttons" }, element("button", { class: "primary", text: "Submit" })),
     );
@@ -115,28 +90,6 @@ class TaskForm extends HTMLElement {
     return [group, command, other];
   }
 
-  deviceInput() {
-    const { node, records } = this.board.store;
-    const known = node?.role === "hub" ? [...records.devices.keys()] : [node?.id].filter(Boolean);
-    return element(
-      "span",
-      {},
-      element("input", {
-        name: "device",
-        list: "device-ids",
-        autocomplete: "off",
-        autocapitalize: "none",
-        pattern: "\\s*[a-z0-9][a-z0-9._\\-]{0,62}\\s*",
-        title: "The id of a device, such as robot-1",
-      }),
-      element(
-        "datalist",
-        { id: "device-ids" },
-        known.map((id) => element("option", { value: id })),
-      ),
-    );
-  }
-
   async submit(form) {
     const given = Object.fromEntries(
       [...new FormData(form)].map(([key, value]) => [key, value.trim()]),
@@ -161,12 +114,8 @@ function taskBody(given) {
     given.kind === "command"
       ? { command: given.command }
       : { type: given.type, payload: parsedPayload(given.payload) };
-  body.priority = given.priority;
-  if (given.device) body.device = given.device;
   if (given.site) body.site = given.site;
-  const after = given.after.split(/[\s,]+/).filter(Boolean);
-  if (after.length > 0) body.after = after;
-  return body;
+  return { ...body, ...moreOf(given) };
 }
 
 function parsedPayload(text) {

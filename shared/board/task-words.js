@@ -1,10 +1,12 @@
-// What is said of a task in words: what it is about, why it waits, what it printed last.
+// What is said of a task in words: what it is about, what it printed last, how far it is.
 
 /** What a task is about, in one line. */
 export function taskTitle(task) {
-  const { argv, seconds } = task.payload ?? {};
+  const { argv, seconds, url, method, topic } = task.payload ?? {};
   if (Array.isArray(argv)) return argv.map(quoted).join(" ");
   if (task.type === "wait" && seconds !== undefined) return `wait ${seconds} s`;
+  if (task.type === "http" && url) return `${method ?? "GET"} ${url}`;
+  if (task.type === "mqtt" && topic) return `mqtt ${topic}`;
   const payload = JSON.stringify(task.payload ?? {});
   return payload === "{}" ? task.type : `${task.type} ${payload.slice(0, 120)}`;
 }
@@ -13,27 +15,44 @@ function quoted(word) {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${String(word).replaceAll("'", "'\\''")}'`;
 }
 
-/**
- * Why a task does not go on, a line each.
- * @param {Map<string, object>} known tasks by id: one that is waited for is called by its title,
- *     since nobody knows it by its id
- */
-export function waitLines(task, known) {
-  if (task.status === "cancelling")
-    return [`Asked to stop: ${task.device ?? "its device"} has not answered yet`];
-  return (task.waits_for ?? []).map((reason) => `Waits: ${reasonText(reason, known)}`);
-}
-
-function reasonText(reason, known) {
-  const message = reason.message ?? reason.reason;
-  const other = known.get(reason.ref);
-  return other ? message.replaceAll(reason.ref, `“${taskTitle(other)}”`) : message;
-}
-
 /** The last line a run printed. */
 export function lastWords(output) {
   const text = [output?.stderr, output?.stdout].find(
     (part) => typeof part === "string" && part.trim() !== "",
   );
   return text?.trim().split("\n").at(-1).slice(0, 200);
+}
+
+const MEASURES = [
+  { part: "percent", whole: 100, text: () => "" },
+  { part: "done", whole: "total", text: (done, total) => `${done} of ${total}` },
+  { part: "waited_s", whole: "seconds", text: (part, all) => `${Math.round(part)} of ${all} s` },
+];
+
+/**
+ * How far a run is. The handler chooses the keys: `percent`, or `done` of `total`, and `message`
+ * are understood, as is what the handlers of this house say: `said`, the last line a command
+ * wrote, and `waited_s` of `seconds`. Others are shown as they are.
+ * @returns {{fraction: number|null, text: string}|null}
+ */
+export function progressWords(progress) {
+  if (!progress) return null;
+  const { message, said, ...rest } = progress;
+  const words = [message, said];
+  let fraction = null;
+  for (const { part, whole, text } of MEASURES) {
+    const [value, of] = [progress[part], whole === 100 ? 100 : progress[whole]];
+    if (typeof value !== "number" || typeof of !== "number" || of <= 0) continue;
+    fraction ??= Math.min(1, Math.max(0, value / of));
+    words.unshift(text(value, of));
+    delete rest[part];
+    delete rest[whole];
+  }
+  if (fraction !== null) words.unshift(`${Math.round(fraction * 100)} %`);
+  words.push(...Object.entries(rest).map(([key, value]) => `${key}: ${plain(value)}`));
+  return { fraction, text: words.filter(Boolean).join(" · ") };
+}
+
+function plain(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -10,6 +10,8 @@ const UNITS = [
 // A number at the end of a line and its unit on the next read as two things.
 const NO_BREAK = "\u00a0";
 const relativeFormat = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
+const clockFormat = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
+const dayFormat = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const absoluteFormat = new Intl.DateTimeFormat("en-GB", {
   dateStyle: "medium",
   timeStyle: "medium",
@@ -43,6 +45,13 @@ export function timeSince(iso) {
     text: relative(iso),
     data: { relative: "" },
   });
+}
+
+/** When, by the clock, and how far that is: what is still to come is planned by the clock. */
+export function moment(iso) {
+  const at = new Date(iso);
+  const isToday = at.toDateString() === new Date().toDateString();
+  return element("span", {}, (isToday ? clockFormat : dayFormat).format(at), " (", timeSince(iso), ")");
 }
 
 /** A duration in words: "45 s", "12 min", "3 h 20 min". */

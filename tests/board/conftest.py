@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import aiohttp
 import pytest
+from playwright.async_api import Browser, Page, async_playwright
 
 from agent import app as agent_app
 from agent import settings as agent_settings
 from hub import app
-from hub.settings import Api, Settings
+from hub import settings as hub_settings
+from tests.board.browsing import CHROMIUM_ARGS, DESKTOP, WAIT_MS, Api, Opener, chromium_path
 
 TOKEN = "board-test-token"
 READY_S = 30
@@ -38,8 +41,9 @@ async def served(serve: Serve) -> AsyncIterator[str]:
 @pytest.fixture
 async def node_url_and_token(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
     """Run a fresh hub of one site; yield its URL and a token."""
-    settings = Settings(
-        data=str(tmp_path / "hub"), api=Api(listen="127.0.0.1:0", tokens={"demo": TOKEN})
+    settings = hub_settings.Settings(
+        data=str(tmp_path / "hub"),
+        api=hub_settings.Api(listen="127.0.0.1:0", tokens={"demo": TOKEN}),
     )
     async with served(partial(app.run, settings)) as url:
         yield url, TOKEN
@@ -59,3 +63,72 @@ async def agent_url(tmp_path: Path, node_url_and_token: tuple[str, str]) -> Asyn
     )
     async with served(partial(agent_app.run, settings)) as url:
         yield url
+
+
+@pytest.fixture
+async def robot_url(tmp_path: Path, node_url_and_token: tuple[str, str]) -> AsyncIterator[str]:
+    """Run a robot of that hub, one task at a time; yield its URL."""
+    hub_url, token = node_url_and_token
+    settings = agent_settings.Settings(
+        data=str(tmp_path / "robot"),
+        device=agent_settings.Device(id="robot-1"),
+        hub=agent_settings.Hub(url=hub_url, token=token),
+        sync=agent_settings.Sync(retry_max_s=0.5),
+        api=agent_settings.Api(listen="127.0.0.1:0", tokens={"ada": token}),
+        dispatcher=agent_settings.Dispatcher(concurrency=1, drain_s=1),
+        handlers=agent_settings.Handlers(
+            command=agent_settings.Command(allow=("echo", "ls", "seq"))
+        ),
+    )
+    async with served(partial(agent_app.run, settings)) as url:
+        yield url
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    path = chromium_path()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def api(node_url_and_token: tuple[str, str]) -> AsyncIterator[Api]:
+    url, token = node_url_and_token
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(url, headers=headers) as session:
+        yield Api(session)
+
+
+@pytest.fixture
+async def open_board(
+    browser: Browser, node_url_and_token: tuple[str, str]
+) -> AsyncIterator[Opener]:
+    """Open the board, live; at the end no script may have failed or been refused by the CSP."""
+    url, known = node_url_and_token
+    failures: list[str] = []
+
+    async with AsyncExitStack() as stack:
+
+        async def open_(
+            size: tuple[int, int] = DESKTOP, *, token: str | None = known, at: str = url
+        ) -> Page:
+            context = await browser.new_context(viewport={"width": size[0], "height": size[1]})
+            stack.push_async_callback(context.close)
+            page = await context.new_page()
+            page.set_default_timeout(WAIT_MS)
+            page.on("pageerror", lambda error: failures.append(str(error)))
+            page.on(
+                "console",
+                lambda line: (
+                    failures.append(line.text) if "Content Security Policy" in line.text else None
+                ),
+            )
+            await page.goto(at if token is None else f"{at}/#token={token}")
+            if token == known:
+                await page.wait_for_selector("body[data-phase=live]")
+            return page
+
+        yield open_
+    assert failures == []

@@ -4,125 +4,15 @@
 token for it.
 """
 
-import os
 import re
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
+
+from tests.board.browsing import PHONE, WAIT_MS, Api, Opener
 
 BOARD = Path(__file__).parents[2] / "shared" / "board"
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM_ARGS = [
-    "--no-sandbox",  # tests also run as root in containers, where the sandbox cannot start
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-WAIT_MS = 10_000
-DESKTOP = (1440, 900)
-PHONE = (390, 844)
-
-Opener = Callable[..., Awaitable[Page]]
-
-
-class Api:
-    """Another client of the same hub: what a colleague's browser would send."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def get(self, path: str) -> dict[str, Any]:
-        async with self._session.get(path) as answer:
-            assert answer.status == 200, await answer.text()
-            body: dict[str, Any] = await answer.json()
-            return body
-
-    async def send(self, method: str, path: str, body: dict[str, Any]) -> None:
-        async with self._session.request(method, path, json=body) as answer:
-            assert answer.status < 300, await answer.text()
-
-    async def add(self, equipment: str, state: str | None = None) -> None:
-        await self.send("POST", "/api/equipment", {"id": equipment, "name": equipment.title()})
-        if state is not None:
-            await self.report(equipment, {"state": state})
-
-    async def report(self, equipment: str, body: dict[str, Any]) -> None:
-        await self.send("PUT", f"/api/equipment/{equipment}/state", body)
-
-    async def disagree(self, equipment: str) -> None:
-        """Add equipment with two reports that do not know of each other."""
-        await self.add(equipment)
-        seen = (await self.get(f"/api/equipment/{equipment}"))["etag"]
-        await self.report(equipment, {"state": "green", "reason": "cleared", "seen": seen})
-        await self.report(equipment, {"state": "red", "reason": "leak", "seen": seen})
-
-
-def chromium_path() -> str:
-    """Where the browser is; without one the tests are skipped, and fail in CI."""
-    for name in CHROMIUM_NAMES:
-        if (path := shutil.which(name)) is not None:
-            return path
-    message = "NO BROWSER TESTS WERE RUN: install one with apt-get install chromium"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    path = chromium_path()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def api(node_url_and_token: tuple[str, str]) -> AsyncIterator[Api]:
-    url, token = node_url_and_token
-    headers = {"Authorization": f"Bearer {token}"}
-    async with aiohttp.ClientSession(url, headers=headers) as session:
-        yield Api(session)
-
-
-@pytest.fixture
-async def open_board(
-    browser: Browser, node_url_and_token: tuple[str, str]
-) -> AsyncIterator[Opener]:
-    """Open the board, live; at the end no script may have failed or been refused by the CSP."""
-    url, known = node_url_and_token
-    failures: list[str] = []
-
-    async with AsyncExitStack() as stack:
-
-        async def open_(
-            size: tuple[int, int] = DESKTOP, *, token: str | None = known, at: str = url
-        ) -> Page:
-            context = await browser.new_context(viewport={"width": size[0], "height": size[1]})
-            stack.push_async_callback(context.close)
-            page = await context.new_page()
-            page.set_default_timeout(WAIT_MS)
-            page.on("pageerror", lambda error: failures.append(str(error)))
-            page.on(
-                "console",
-                lambda line: (
-                    failures.append(line.text) if "Content Security Policy" in line.text else None
-                ),
-            )
-            await page.goto(f"{at}/" if token is None else f"{at}/#token={token}")
-            if token == known:
-                await page.wait_for_selector("body[data-phase=live]")
-            return page
-
-        yield open_
-    assert failures == []
 
 
 def tile(equipment: str, state: str) -> str:
@@ -240,7 +130,7 @@ async def test_a_task_that_waits_for_another_names_it_and_leads_to_it(
     await expect(second.locator(".task-why")).to_contain_text("“echo first”")
     await second.locator(".task-open").click()
     dialog = page.locator("task-dialog")
-    await dialog.locator(".facts").get_by_role("button", name="echo first").click()
+    await dialog.locator(".facts").get_by_role("link", name="echo first").click()
     await expect(dialog.get_by_role("heading", name="echo first")).to_be_visible()
 
 
@@ -312,7 +202,8 @@ async def test_a_submitted_command_is_listed(api: Api, open_board: Opener) -> No
     page = await open_board()
     await page.get_by_role("button", name="New task", exact=True).click()
     await page.get_by_label("Command", exact=True).fill("echo 'hello board'")
-    await page.get_by_label("Priority").select_option("high")
+    await page.get_by_text("More", exact=True).click()
+    await page.locator("task-form").get_by_label("Priority").select_option("high")
     await page.get_by_role("button", name="Submit").click()
     row = page.locator(".task", has_text="echo 'hello board'")
     await expect(row).to_contain_text("high priority")
