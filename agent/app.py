@@ -8,7 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+from aiohttp import ClientSession
+
 from agent import api, boot, handlers
+from agent.checks import Checker
 from agent.dispatcher import Dispatcher
 from agent.equipment import Machines, Wired
 from agent.settings import Settings
@@ -46,13 +49,17 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
     identity = Identity(
         "agent", device.id, (device.site,), device.machine_id or system.machine_id()
     )
-    async with open_replica(
-        folder, identity, now_ms=system.now_ms, trust=system.trust, chance=chance
-    ) as replica:
+    async with (
+        open_replica(
+            folder, identity, now_ms=system.now_ms, trust=system.trust, chance=chance
+        ) as replica,
+        ClientSession() as http,
+    ):
         if replica.notice is not None:
             log.warning("%s: going on under a new incarnation", replica.notice)
         wired = _drivers(settings, chance)
-        dispatcher = _dispatcher(settings, folder, replica, chance, wired)
+        checker = Checker(settings.checks, http, system.now_ms)
+        dispatcher = _dispatcher(settings, folder, replica, chance, wired, checker)
         machines = Machines(replica, wired, site=device.site, boot_ms=system.boot_ms)
         uplink = _uplink(settings, folder, replica, dispatcher, chance)
         context = NodeContext(
@@ -89,7 +96,12 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
 
 
 def _dispatcher(
-    settings: Settings, folder: Path, replica: Replica, chance: Random, wired: Sequence[Wired]
+    settings: Settings,
+    folder: Path,
+    replica: Replica,
+    chance: Random,
+    wired: Sequence[Wired],
+    checker: Checker,
 ) -> Dispatcher:
     return Dispatcher(
         replica,
@@ -103,6 +115,7 @@ def _dispatcher(
         chance=chance,
         aging_s=settings.dispatcher.aging_s,
         limits=settings.queues,
+        checker=checker,
     )
 
 

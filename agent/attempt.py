@@ -10,7 +10,6 @@ import msgspec
 from agent.handlers.handler import (
     Handler,
     HandlerFailed,
-    LatestNotes,
     OutcomeUnknown,
     Output,
     Run,
@@ -59,26 +58,8 @@ class Stopped(msgspec.Struct, frozen=True):
 Result = Succeeded | Failed | Stopped
 
 
-class LiveNotes(LatestNotes):
-    """Notes of a run, each of which is a sign of life."""
-
-    def __init__(self, beat: Callable[[], None]) -> None:
-        super().__init__()
-        self._beat = beat
-
-    def progress(self, value: dict[str, Any]) -> None:
-        """Keep it in place of the one before."""
-        super().progress(value)
-        self._beat()
-
-    async def save(self, state: Any) -> None:
-        """Keep it; that something was finished is a sign of life too."""
-        await super().save(state)
-        self._beat()
-
-
 class Acting:
-    """An attempt under way, what it tells of itself, and the way to stop it.
+    """An attempt under way, and the way to stop it.
 
     Args:
         task: As it was when the attempt started.
@@ -92,7 +73,6 @@ class Acting:
     ) -> None:
         self.task = task
         self.attempt = attempt
-        self.notes = LiveNotes(self.beat)
         self.why: Stop | None = None
         self.beat_deadline: int | None = None  # boot clock; None: it need not beat
         self._end = end

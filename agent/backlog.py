@@ -4,8 +4,9 @@
 them: those that are over, and the most urgent that may start. A test holds the two together.
 
 Each task stands in one place: under the predecessors that it waits for; in a heap by the time it
-waits for; in its group, behind others; with those that asked for a permit; or ready, in the bucket
-of those with the same gates (``room.py``). Of a bucket only the first counts, and a bucket whose
+waits for, its checks' next asking included; in its group, behind others; with those that asked for
+a permit, or whose checks are being asked; or ready, in the bucket of those with the same gates
+(``room.py``). Of a bucket only the first counts, and a bucket whose
 gate is shut is laid aside under that gate until it opens. So neither a hundred thousand tasks of a
 paused type nor as many locks cost a decision more than a few.
 """
@@ -17,6 +18,7 @@ import msgspec
 
 from agent import order as orders
 from agent import room as rooms
+from agent.clearance import Asking, Barred, Clearance, Held
 from agent.groups import Groups
 from agent.heads import Heads
 from agent.room import Gate, Room
@@ -48,6 +50,7 @@ class Backlog:
         self._expiries = Times()
         self._over: dict[str, None] = {}  # doomed or expired
         self._asked: dict[str, Gate] = {}  # waits for the permit that it asked for
+        self._cleared: dict[str, Clearance] = {}  # replaced as a whole: other threads read it
         self._followers: dict[str, set[str]] = {}
         self._statuses: dict[str, Status | None] = {}
 
@@ -68,6 +71,16 @@ class Backlog:
         for task_id, gate in self._asked.items():
             found[gate] = (*found.get(gate, ()), task_id)
         return found
+
+    @property
+    def cleared(self) -> Mapping[str, Clearance]:
+        """What is known of the checks of tasks that wait; a mapping that nobody changes."""
+        return self._cleared
+
+    @property
+    def asking(self) -> list[Task]:
+        """Tasks whose checks are being asked."""
+        return [self._tasks[i] for i, known in self._cleared.items() if isinstance(known, Asking)]
 
     # ------------------------------------------------------------------ what is known of tasks
 
@@ -94,6 +107,8 @@ class Backlog:
             return
         self._lift_out(task_id)
         self._expiries.drop(task_id)
+        if task_id in self._cleared:
+            self._cleared = {i: known for i, known in self._cleared.items() if i != task_id}
         for edge in task.spec.after:
             followers = self._followers.get(edge.task, set())
             followers.discard(task_id)
@@ -121,6 +136,12 @@ class Backlog:
     def leave(self, task_id: str, now_ms: int) -> None:
         """Note that a task has ended, or is not this device's any more."""
         self._place_again(self.groups.leave(task_id), now_ms)
+
+    def clear(self, task_id: str, known: Clearance, now_ms: int) -> None:
+        """Note that the checks of a task are being asked, or what came of it."""
+        if task_id in self._tasks:
+            self._cleared = {**self._cleared, task_id: known}
+            self._place(self._tasks[task_id], now_ms)
 
     # ------------------------------------------------------------------ decisions
 
@@ -159,8 +180,12 @@ class Backlog:
             if head is None:
                 return
             task = self._tasks[head]
-            asks = rooms.must_ask(task)
-            room = rooms.with_request(room, task) if asks else rooms.with_run(room, task, now_ms)
+            if rooms.must_check(room, task, now_ms):
+                room = rooms.with_asking(room, task)
+            elif rooms.must_ask(task):
+                room = rooms.with_request(room, task)
+            else:
+                room = rooms.with_run(room, task, now_ms)
             yield task
 
     # ------------------------------------------------------------------ places
@@ -191,6 +216,10 @@ class Backlog:
             return  # whoever is before it makes it be placed again
         elif rooms.needs_permit(task) and not rooms.must_ask(task):
             self._asked[task.id] = rooms.ask_gate(task)
+        elif isinstance(known := self._cleared.get(task.id), Asking | Barred):
+            return  # the answer has it placed again, or ends it
+        elif isinstance(known, Held) and known.until_ms > now_ms:
+            self._later.put(task.id, known.until_ms)
         else:
             self._heads.put(orders.order(task, now_ms, self._aging_ms), rooms.gates(task))
             lift_ms = orders.lift_ms(task, now_ms, self._aging_ms)

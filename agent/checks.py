@@ -14,8 +14,8 @@ from typing import Annotated
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from agent import gate
-from agent.gate import Answer, Gate
+from agent import clearance
+from agent.clearance import Answer, Clearance
 from agent.settings import CheckSettings
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import Check
@@ -46,30 +46,30 @@ class Checker:
     def __init__(
         self,
         checks: Sequence[CheckSettings],
-        http: Callable[[], ClientSession],
-        boot_ms: Callable[[], int],
+        http: ClientSession | None,
+        now_ms: Callable[[], int],
     ) -> None:
         """Build a checker.
 
         Args:
             checks: Whom to ask, from the settings.
-            http: The session to ask through; called when the first check is asked.
-            boot_ms: Boot clock, ms.
+            http: The session to ask through; None where there is nobody to ask.
+            now_ms: Wall clock, Unix ms.
         """
         self._checks: Mapping[str, CheckSettings] = {check.name: check for check in checks}
         self._http = http
-        self._boot_ms = boot_ms
+        self._now_ms = now_ms
         self._room = asyncio.Semaphore(ASKING_MAX)
 
-    async def ask(self, task: Task) -> Gate:
+    async def ask(self, task: Task) -> Clearance:
         """Ask each check of a task; return what the answers mean for it."""
         checks = task.spec.checks
         answers = await asyncio.gather(*(self._answer(task, check) for check in checks))
-        return gate.conclude(checks, answers, self._boot_ms())
+        return clearance.conclude(checks, answers, self._now_ms())
 
     async def _answer(self, task: Task, check: Check) -> Answer:
         settings = self._checks.get(check.name)
-        if settings is None:
+        if settings is None or self._http is None:
             message = f"this device has no [[checks]] of the name {check.name}"
             return Answer(check.name, None, message, UNKNOWN_AGAIN_S)
         question = {
@@ -82,28 +82,29 @@ class Checker:
         }
         try:
             async with self._room, asyncio.timeout(settings.timeout_s):
-                return await self._post(settings, msgspec.json.encode(question))
+                return await _post(self._http, settings, msgspec.json.encode(question))
         except TimeoutError:
             message = f"no answer within {settings.timeout_s:g} s"
         except (ClientError, OSError) as error:
             message = str(error) or type(error).__name__
         return Answer(check.name, None, message, settings.again_s)
 
-    async def _post(self, settings: CheckSettings, question: bytes) -> Answer:
-        headers = {"Content-Type": "application/json"}
-        if settings.token is not None:
-            headers["Authorization"] = f"Bearer {settings.token}"
-        async with self._http().post(
-            settings.url,
-            data=question,
-            headers=headers,
-            allow_redirects=False,
-            timeout=ClientTimeout(total=None),  # the caller bounds the whole of it
-        ) as answer:
-            body = await answer.content.read(ANSWER_BYTES_MAX + 1)
-            while not answer.content.at_eof() and len(body) <= ANSWER_BYTES_MAX:
-                body += await answer.content.read(ANSWER_BYTES_MAX + 1 - len(body))
-        return read(settings, answer.status, body)
+
+async def _post(http: ClientSession, settings: CheckSettings, question: bytes) -> Answer:
+    headers = {"Content-Type": "application/json"}
+    if settings.token is not None:
+        headers["Authorization"] = f"Bearer {settings.token}"
+    async with http.post(
+        settings.url,
+        data=question,
+        headers=headers,
+        allow_redirects=False,
+        timeout=ClientTimeout(total=None),  # the caller bounds the whole of it
+    ) as answer:
+        body = await answer.content.read(ANSWER_BYTES_MAX + 1)
+        while not answer.content.at_eof() and len(body) <= ANSWER_BYTES_MAX:
+            body += await answer.content.read(ANSWER_BYTES_MAX + 1 - len(body))
+    return read(settings, answer.status, body)
 
 
 def read(settings: CheckSettings, status: int, body: bytes) -> Answer:

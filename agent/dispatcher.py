@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -18,15 +18,19 @@ from agent import claim, schedule, timers
 from agent import limits as rates
 from agent import room as rooms
 from agent.attempt import Acting, Result, conclude
+from agent.checks import Checker
 from agent.claim import Move
+from agent.clearance import Asking, Barred
 from agent.handlers.handler import Handler, Run
 from agent.intake import Intake
 from agent.limits import Limits
+from agent.notes import JournalNotes
 from agent.orphans import settle_orphans
 from agent.room import Room
 from agent.schedule import Decision
 from agent.timers import Stop
 from shared.core import ids
+from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import Spec
 from shared.core.lifecycle import Signal, Status
@@ -73,6 +77,7 @@ class Dispatcher:
         chance: Random,
         aging_s: float = 0,
         limits: Mapping[str, Limits] = {},
+        checker: Checker | None = None,
         wait: WaitFor = wait_for,
     ) -> None:
         self._replica = replica
@@ -86,6 +91,7 @@ class Dispatcher:
         self._chance = chance
         self._aging_ms = round(aging_s * 1000)
         self._limits = limits
+        self._checker = checker or Checker((), None, now_ms)
         self._wait = wait
         self._changed = asyncio.Event()
         self._intake = Intake(
@@ -177,7 +183,11 @@ class Dispatcher:
         room = self._room(deciding=True)
         candidates = self._backlog.candidates(now_ms, room)
         try:
-            await self._move(self._decide(candidates, room, now_ms), group)
+            decision = self._decide(candidates, room, now_ms)
+            for task_id in decision.check:
+                self._backlog.clear(task_id, Asking(), now_ms)
+                group.create_task(self._check(task_id), name=f"checks of {task_id}")
+            await self._move(decision, group)
         finally:
             # What could not be moved, or may not start because the wall clock was set back, stands
             # in the queue again; what was moved is not here any more.
@@ -211,11 +221,26 @@ class Dispatcher:
         room = Room(
             capacity=0 if deciding and self._draining else self._concurrency,
             asked=self._backlog.asked,
+            cleared=self._backlog.cleared,
             paused=self._intake.paused,
             limits=self._limits,
             starts=self._starts.by_wall(self._now_ms(), self._boot_ms()),
         )
-        return rooms.with_runs(room, [self._runs[i].task for i in runs])
+        room = rooms.with_runs(room, [self._runs[i].task for i in runs])
+        return reduce(rooms.with_asking, self._backlog.asking, room)
+
+    async def _check(self, task_id: str) -> None:
+        """Ask the checks of a task that would start now; it keeps its place meanwhile."""
+        # With its payload, of which the backlog knows nothing.
+        record = await self._replica.record("task", task_id)
+        task = tasks.read(record)
+        if task is None:
+            return
+        known = await self._checker.ask(task)
+        self._backlog.clear(task_id, known, self._now_ms())
+        if isinstance(known, Barred):
+            self._intake.close(task_id, Signal.DIE, known.message)
+        self._changed.set()
 
     # ------------------------------------------------------------------ what is written
 
@@ -292,6 +317,7 @@ class Dispatcher:
 
     async def _run(self, acting: Acting) -> None:
         task, attempt = acting.task, acting.attempt
+        notes = JournalNotes(self._replica, task, attempt, beat=acting.beat, wait=self._wait)
         run = Run(
             task_id=task.id,
             attempt_id=attempt.id,
@@ -299,9 +325,15 @@ class Dispatcher:
             payload=task.spec.payload,
             idempotency_key=task.id,
             folder=self._folder,
-            notes=acting.notes,
+            notes=notes,
         )
-        self._ended[task.id] = await acting.perform(self._handlers[task.spec.type], run)
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(notes.keep(), name=f"notes of {attempt.id}")
+            try:
+                result = await acting.perform(self._handlers[task.spec.type], run)
+            finally:
+                keeping.cancel()
+        self._ended[task.id] = result
         self._changed.set()
 
     def _outcome(self, acting: Acting, result: Result) -> Move:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from agent import limits as rates
+from agent.clearance import Asking, Barred, Clear, Clearance, Held
 from agent.limits import Limits
 from shared.core import instants
 from shared.core.kinds.task import Task
@@ -28,8 +29,10 @@ class Room(msgspec.Struct, frozen=True):
     Attributes:
         capacity: How many tasks may run at once.
         running: Ids of those that run, the oldest first.
-        types: The same by type.
-        holders: Which of them holds each local lock.
+        asking: Ids of those that keep their place while their checks are being asked.
+        types: Both by type.
+        holders: Which of both holds each local lock.
+        cleared: What is known of the checks of tasks that were asked about.
         asked: Tasks that wait for a permit asked for, by their gate ``ask``.
         paused: Paused queues by (site, type), and why.
         limits: Limits by type.
@@ -38,8 +41,10 @@ class Room(msgspec.Struct, frozen=True):
 
     capacity: int
     running: tuple[str, ...] = ()
+    asking: tuple[str, ...] = ()
     types: Mapping[str, tuple[str, ...]] = {}
     holders: Mapping[str, str] = {}
+    cleared: Mapping[str, Clearance] = {}
     asked: Mapping[Gate, tuple[str, ...]] = {}
     paused: Mapping[tuple[str, str], str | None] = {}
     limits: Mapping[str, Limits] = {}
@@ -48,7 +53,7 @@ class Room(msgspec.Struct, frozen=True):
     @property
     def is_full(self) -> bool:
         """Whether nothing at all may start beside what runs."""
-        return len(self.running) >= self.capacity
+        return len(self.running) + len(self.asking) >= self.capacity
 
 
 def gates(task: Task) -> Gates:
@@ -72,6 +77,14 @@ def needs_permit(task: Task) -> bool:
 def must_ask(task: Task) -> bool:
     """Say whether that permit has not been asked for."""
     return needs_permit(task) and task.start_asked != task.next_claim
+
+
+def must_check(room: Room, task: Task, now_ms: int) -> bool:
+    """Say whether the checks of a task must be asked before it starts: never, or too long ago."""
+    if not task.spec.checks:
+        return False
+    known = room.cleared.get(task.id)
+    return known is None or (isinstance(known, Clear | Held) and known.until_ms <= now_ms)
 
 
 # ------------------------------------------------------------------ what is taken
@@ -101,6 +114,21 @@ def with_run(room: Room, task: Task, now_ms: int) -> Room:
         types={**room.types, type_: (*room.types.get(type_, ()), task.id)},
         holders={**room.holders, **dict.fromkeys(task.spec.local_locks, task.id)},
         starts=starts,
+    )
+
+
+def with_asking(room: Room, task: Task) -> Room:
+    """Return the room in which a task keeps a place, as its checks are being asked.
+
+    Else whoever asks nobody would take each place that comes free before the answer does.
+    """
+    type_ = task.spec.type
+    return msgspec.structs.replace(
+        room,
+        asking=(*room.asking, task.id),
+        types={**room.types, type_: (*room.types.get(type_, ()), task.id)},
+        holders={**room.holders, **dict.fromkeys(task.spec.local_locks, task.id)},
+        cleared={**room.cleared, task.id: Asking()},
     )
 
 
@@ -136,9 +164,27 @@ def all_holds(room: Room, shut: Gates, now_ms: int) -> tuple[Hold, ...]:
 
 def full(room: Room) -> Hold:
     """Return what keeps everything from starting in a full room."""
+    if room.asking:
+        text = f"{room.asking[0]} is before it and asks its checks"
+        return _busy(text, room.asking[0])
     count = len(room.running)
     what = "1 task runs" if count == 1 else f"{count} tasks run"
     return _busy(f"{what} here, at most {room.capacity} may", next(iter(room.running), None))
+
+
+def unchecked(room: Room, task: Task, now_ms: int) -> tuple[Hold, ...]:
+    """Return what its checks keep a task for."""
+    known = room.cleared.get(task.id) if task.spec.checks else None
+    match known:
+        case Asking():
+            names = ", ".join(check.name for check in task.spec.checks)
+            return (Hold(Status.BLOCKED, Reason("check", None, f"asks {names}")),)
+        case Held(until_ms, reasons) if until_ms > now_ms:
+            return tuple(Hold(Status.BLOCKED, reason, until_ms) for reason in reasons)
+        case Barred(message):
+            return (Hold(Status.BLOCKED, Reason("check", None, message)),)
+        case _:
+            return ()
 
 
 def without_permit(task: Task) -> Hold:

@@ -24,11 +24,13 @@ Ahead = Callable[[Task], str | None]  # the member before a task in its group, N
 class Decision(msgspec.Struct, frozen=True):
     """What to do with the waiting tasks that were looked at.
 
-    Each is in one of start, doomed, expired and waits; those of ``ask`` are in waits as well.
+    Each is in one of start, doomed, expired and waits; those of ``ask`` and ``check`` are in waits
+    as well.
 
     Attributes:
         start: Tasks to start now, the most urgent first.
         ask: Tasks that would start now, had the hub been asked for their permit.
+        check: Tasks that would start now, had their checks been asked.
         doomed: Tasks that can never start, with the reason to cancel them for.
         expired: Tasks that have waited too long, with the reason.
         waits: Why each of the others waits.
@@ -37,6 +39,7 @@ class Decision(msgspec.Struct, frozen=True):
 
     start: tuple[str, ...]
     ask: tuple[str, ...]
+    check: tuple[str, ...]
     doomed: Mapping[str, str]
     expired: Mapping[str, str]
     waits: Mapping[str, Waiting]
@@ -64,6 +67,7 @@ def decide(
     """
     start: list[str] = []
     ask: list[str] = []
+    check: list[str] = []
     left: list[Task] = []
     doomed: dict[str, str] = {}
     expired: dict[str, str] = {}
@@ -76,6 +80,10 @@ def decide(
             expired[task.id] = expiry.reason
         elif _holds(task, now_ms, room, status_of, ahead):
             left.append(task)
+        elif rooms.must_check(room, task, now_ms):
+            check.append(task.id)
+            left.append(task)
+            room = rooms.with_asking(room, task)
         elif rooms.must_ask(task):
             ask.append(task.id)
             left.append(msgspec.structs.replace(task, start_asked=task.next_claim))
@@ -86,7 +94,8 @@ def decide(
     # Against the room as it is then: the reason given is the one that anybody who asks is given.
     waits = {task.id: why(task, now_ms, room, status_of=status_of, ahead=ahead) for task in left}
     wakes = [wait.wake_ms for wait in waits.values() if wait.wake_ms is not None]
-    return Decision(tuple(start), tuple(ask), doomed, expired, waits, min(wakes, default=None))
+    wake_ms = min(wakes, default=None)
+    return Decision(tuple(start), tuple(ask), tuple(check), doomed, expired, waits, wake_ms)
 
 
 def why(task: Task, now_ms: int, room: Room, *, status_of: StatusOf, ahead: Ahead) -> Waiting:
@@ -139,6 +148,7 @@ def _holds(
     if before is not None:
         text = f"{before} is before it in group {task.spec.group}"
         found.append(Hold(Status.BLOCKED, Reason("group", before, text)))
+    found += rooms.unchecked(room, task, now_ms)
     found += rooms.all_holds(room, rooms.gates(task), now_ms)
     if rooms.needs_permit(task) and not rooms.must_ask(task):
         found.append(rooms.without_permit(task))

@@ -50,8 +50,9 @@ class ModeChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Inventory:
     """The stock and its routes."""
 
-    def __init__(self, stock: dict[str, int]) -> None:
+    def __init__(self, stock: dict[str, int], again_s: float = AGAIN_S) -> None:
         self.stock = stock
+        self._again_s = again_s
         self.mode: Mode = "up"
 
     def app(self) -> web.Application:
@@ -88,7 +89,7 @@ class Inventory:
         if have >= asked.count:
             return web.json_response({"ok": True})
         reason = f"{have} of {asked.count} {asked.item} in stock"
-        return web.json_response({"ok": False, "reason": reason, "again_s": AGAIN_S})
+        return web.json_response({"ok": False, "reason": reason, "again_s": self._again_s})
 
 
 async def _read(request: web.Request, body: type[T]) -> T:

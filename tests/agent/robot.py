@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from agent.checks import Checker
 from agent.dispatcher import Dispatcher, WaitFor, wait_for
 from agent.handlers.handler import Handler, HandlerFailed, Output, Run
 from agent.limits import Limits
@@ -338,6 +339,7 @@ async def robot(
     concurrency: int = 1,
     capabilities: Collection[str] = (),
     boot: str = "boot-1",
+    checker: Checker | None = None,
     running: bool = True,
     aging_s: float = 0,
     limits: Mapping[str, Limits] = {},
@@ -359,6 +361,7 @@ async def robot(
             chance=Random(5),
             aging_s=aging_s,
             limits=limits,
+            checker=checker,
             wait=wait,
         )
         async with asyncio.TaskGroup() as group:

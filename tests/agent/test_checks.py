@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession, web
 
 from agent.checks import ANSWER_BYTES_MAX, Checker
-from agent.gate import Barred, Closed, Gate, Open
+from agent.clearance import Barred, Clear, Clearance, Held
 from agent.settings import CheckSettings
 from demo.configuration import find_free_port
 from demo.inventory import Inventory
@@ -17,7 +17,7 @@ from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import Check, Unreachable
 from tests.shared.tasks import SUBMITTED, task
 
-BOOT_MS = 1_000_000
+NOW_MS = 1_000_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -42,13 +42,13 @@ async def served(app: web.Application) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def asked(url: str, about: Task, **settings: Any) -> Gate:
+async def asked(url: str, about: Task, **settings: Any) -> Clearance:
     async with ClientSession() as http:
         check = CheckSettings("stock", url, **settings)
-        return await Checker([check], lambda: http, lambda: BOOT_MS).ask(about)
+        return await Checker([check], http, lambda: NOW_MS).ask(about)
 
 
-async def answered(handler: Handler, about: Task, **settings: Any) -> Gate:
+async def answered(handler: Handler, about: Task, **settings: Any) -> Clearance:
     app = web.Application()
     app.router.add_post("/check", handler)
     async with served(app) as url:
@@ -58,16 +58,16 @@ async def answered(handler: Handler, about: Task, **settings: Any) -> Gate:
 async def test_the_inventory_says_yes_and_no_and_when_to_ask_again() -> None:
     inventory = Inventory({"syringe": 2})
     async with served(inventory.app()) as url:
-        assert isinstance(await asked(f"{url}/check", syringes(2)), Open)
+        assert isinstance(await asked(f"{url}/check", syringes(2)), Clear)
         closed = await asked(f"{url}/check", syringes(3))
-        assert isinstance(closed, Closed)
+        assert isinstance(closed, Held)
         assert closed.reasons[0].message == "stock says no: 2 of 3 syringe in stock"
-        assert closed.until_ms == BOOT_MS + 1000
+        assert closed.until_ms == NOW_MS + 1000
 
 
 @pytest.mark.parametrize(
     ("policy", "gate"),
-    [(Unreachable.WAIT, Closed), (Unreachable.PROCEED, Open), (Unreachable.FAIL, Barred)],
+    [(Unreachable.WAIT, Held), (Unreachable.PROCEED, Clear), (Unreachable.FAIL, Barred)],
 )
 @pytest.mark.parametrize("mode", ["slow", "down"])
 async def test_a_slow_or_broken_inventory_is_nobodys_answer(
@@ -78,21 +78,19 @@ async def test_a_slow_or_broken_inventory_is_nobodys_answer(
     async with served(inventory.app()) as url:
         found = await asked(f"{url}/check", syringes(1, policy), timeout_s=0.2, again_s=7)
     assert isinstance(found, gate)
-    if isinstance(found, Closed):
-        assert found.until_ms == BOOT_MS + 7000
+    if isinstance(found, Held):
+        assert found.until_ms == NOW_MS + 7000
 
 
 async def test_nobody_listening_is_nobodys_answer() -> None:
     found = await asked(f"http://127.0.0.1:{find_free_port()}/check", syringes(1))
-    assert isinstance(found, Closed)
+    assert isinstance(found, Held)
     assert "cannot be asked" in found.reasons[0].message
 
 
 async def test_a_check_that_the_device_does_not_know_is_nobodys_answer() -> None:
-    async with ClientSession() as http:
-        checker = Checker([], lambda: http, lambda: BOOT_MS)
-        found = await checker.ask(syringes(1))
-    assert isinstance(found, Closed)
+    found = await Checker([], None, lambda: NOW_MS).ask(syringes(1))
+    assert isinstance(found, Held)
     assert "no [[checks]] of the name stock" in found.reasons[0].message
 
 
@@ -104,7 +102,7 @@ async def test_the_question_has_the_task_and_the_token() -> None:
         return web.json_response({"ok": True, "extra": 1})
 
     about = syringes(1)
-    assert isinstance(await answered(hear, about, token="secret"), Open)
+    assert isinstance(await answered(hear, about, token="secret"), Clear)
     assert seen == {
         "check": "stock",
         "task": about.id,
@@ -123,7 +121,7 @@ async def test_what_is_no_answer_counts_as_none(body: bytes) -> None:
     async def send(_request: web.Request) -> web.Response:
         return web.Response(body=body)
 
-    assert isinstance(await answered(send, syringes(1)), Closed)
+    assert isinstance(await answered(send, syringes(1)), Held)
 
 
 async def test_an_answer_without_end_is_cut_off() -> None:
@@ -135,7 +133,7 @@ async def test_an_answer_without_end_is_cut_off() -> None:
         return response
 
     found = await answered(pour, syringes(1))
-    assert isinstance(found, Closed)
+    assert isinstance(found, Held)
     assert "over" in found.reasons[0].message
 
 
@@ -144,5 +142,5 @@ async def test_redirects_are_not_followed() -> None:
         raise web.HTTPFound("/elsewhere")
 
     found = await answered(away, syringes(1))
-    assert isinstance(found, Closed)
+    assert isinstance(found, Held)
     assert "it answered 302" in found.reasons[0].message

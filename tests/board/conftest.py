@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from agent import app as agent_app
 from agent import settings as agent_settings
+from agent.handlers.settings import Command, Handlers
 from hub import app
 from hub import settings as hub_settings
 from tests.board.browsing import CHROMIUM_ARGS, DESKTOP, WAIT_MS, Api, Opener, chromium_path
@@ -76,9 +77,7 @@ async def robot_url(tmp_path: Path, node_url_and_token: tuple[str, str]) -> Asyn
         sync=agent_settings.Sync(retry_max_s=0.5),
         api=agent_settings.Api(listen="127.0.0.1:0", tokens={"ada": token}),
         dispatcher=agent_settings.Dispatcher(concurrency=1, drain_s=1),
-        handlers=agent_settings.Handlers(
-            command=agent_settings.Command(allow=("echo", "ls", "seq"))
-        ),
+        handlers=Handlers(command=Command(allow=("echo", "ls", "seq"))),
     )
     async with served(partial(agent_app.run, settings)) as url:
         yield url

@@ -139,7 +139,7 @@ class Reported(msgspec.Struct, frozen=True):
 
     claim: Claim
     progress: dict[str, Any] | None = None
-    saved: dict[str, Any] | None = None
+    saved: Any = None
 
 
 class StartRequest(msgspec.Struct, frozen=True):

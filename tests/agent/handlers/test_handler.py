@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from agent.attempt import Acting
 from agent.handlers.handler import (
     PROGRESS_BYTES_MAX,
     SAVED_BYTES_MAX,
@@ -83,18 +82,6 @@ class Telling:
         if self.raises is not None:
             raise self.raises
         return {}
-
-
-async def test_what_a_run_tells_shows_on_its_attempt(tmp_path: Path) -> None:
-    handler = Telling()
-    async with robot(tmp_path, handlers={"telling": handler}) as one:
-        task_id = await one.submit(type_="telling")
-        await handler.told.wait()
-        acting: Acting = one.dispatcher._runs[task_id]
-        assert acting.notes.latest == {"step": 1}
-        assert acting.notes.saved == {"done": 1}
-        handler.gate.set()
-        await one.until(task_id, Status.SUCCEEDED)
 
 
 SILENT = OutcomeUnknown(Failure("no-reply", "press-1 does not answer"), {"sent": "go"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.gate import FRESH_MS, Answer, Barred, Closed, Open, conclude
+from agent.clearance import FRESH_MS, Answer, Barred, Clear, Held, conclude
 from shared.core.kinds.task_spec import Check, Unreachable
 
 NOW = 5_000_000
@@ -15,12 +15,12 @@ def answer(check: str, ok: bool | None, again_s: float = 10) -> Answer:
 
 def test_all_must_say_yes_and_a_yes_grows_old() -> None:
     gate = conclude((STOCK, DOOR), (answer("stock", True), answer("door", True)), NOW)
-    assert gate == Open(NOW + FRESH_MS)
+    assert gate == Clear(NOW + FRESH_MS)
 
 
 def test_one_no_is_a_snooze_that_says_why() -> None:
     gate = conclude((STOCK, DOOR), (answer("stock", False, 60), answer("door", True)), NOW)
-    assert isinstance(gate, Closed)
+    assert isinstance(gate, Held)
     assert gate.until_ms == NOW + 60_000
     (reason,) = gate.reasons
     assert (reason.reason, reason.ref) == ("check", "stock")
@@ -29,14 +29,14 @@ def test_one_no_is_a_snooze_that_says_why() -> None:
 
 def test_of_several_the_soonest_counts_and_all_are_named() -> None:
     gate = conclude((STOCK, DOOR), (answer("stock", False, 60), answer("door", False, 2)), NOW)
-    assert isinstance(gate, Closed)
+    assert isinstance(gate, Held)
     assert gate.until_ms == NOW + 2_000
     assert [reason.ref for reason in gate.reasons] == ["stock", "door"]
 
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
-    [(Unreachable.WAIT, Closed), (Unreachable.PROCEED, Open), (Unreachable.FAIL, Barred)],
+    [(Unreachable.WAIT, Held), (Unreachable.PROCEED, Clear), (Unreachable.FAIL, Barred)],
 )
 def test_nobody_answering_is_the_tasks_own_policy(policy: Unreachable, expected: type) -> None:
     check = Check("stock", {}, policy)
@@ -46,4 +46,4 @@ def test_nobody_answering_is_the_tasks_own_policy(policy: Unreachable, expected:
 @pytest.mark.parametrize("policy", Unreachable)
 def test_a_no_is_a_no_whatever_the_policy(policy: Unreachable) -> None:
     check = Check("stock", {}, policy)
-    assert isinstance(conclude((check,), (answer("stock", False),), NOW), Closed)
+    assert isinstance(conclude((check,), (answer("stock", False),), NOW), Held)

@@ -31,14 +31,18 @@ class Answer(msgspec.Struct, frozen=True):
     again_s: float
 
 
-class Open(msgspec.Struct, frozen=True):
-    """It may start; asked again after ``until_ms`` (boot clock), should it not have started."""
+class Clear(msgspec.Struct, frozen=True):
+    """It may start; asked again after ``until_ms``, should it not have started."""
 
     until_ms: int
 
 
-class Closed(msgspec.Struct, frozen=True):
-    """It waits until ``until_ms`` (boot clock), then the checks are asked again."""
+class Asking(msgspec.Struct, frozen=True):
+    """Its checks are being asked."""
+
+
+class Held(msgspec.Struct, frozen=True):
+    """It waits until ``until_ms``, then the checks are asked again."""
 
     until_ms: int
     reasons: tuple[Reason, ...]
@@ -50,16 +54,16 @@ class Barred(msgspec.Struct, frozen=True):
     message: str
 
 
-Gate = Open | Closed | Barred
+Clearance = Asking | Clear | Held | Barred
 
 
-def conclude(checks: Sequence[Check], answers: Sequence[Answer], boot_ms: int) -> Gate:
+def conclude(checks: Sequence[Check], answers: Sequence[Answer], now_ms: int) -> Clearance:
     """Return what the answers mean.
 
     Args:
         checks: Of the task.
         answers: One for each, in the same order.
-        boot_ms: Boot clock now, ms.
+        now_ms: Wall clock, Unix ms.
     """
     closed: list[tuple[float, Reason]] = []
     for check, answer in zip(checks, answers, strict=True):
@@ -73,6 +77,6 @@ def conclude(checks: Sequence[Check], answers: Sequence[Answer], boot_ms: int) -
         text = f"{check.name} {said}: {answer.message}"
         closed.append((answer.again_s, Reason("check", check.name, text)))
     if not closed:
-        return Open(boot_ms + FRESH_MS)
+        return Clear(now_ms + FRESH_MS)
     soonest_s = min(again_s for again_s, _ in closed)
-    return Closed(boot_ms + round(1000 * soonest_s), tuple(reason for _, reason in closed))
+    return Held(now_ms + round(1000 * soonest_s), tuple(reason for _, reason in closed))
