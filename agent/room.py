@@ -142,14 +142,21 @@ def with_request(room: Room, task: Task) -> Room:
 # ------------------------------------------------------------------ what is in the way
 
 
-def holds(room: Room, gate: Gate, now_ms: int) -> tuple[Hold, ...]:
-    """Return what keeps a gate shut; nothing: it is open."""
+def holds(room: Room, gate: Gate, now_ms: int, own: str = "") -> tuple[Hold, ...]:
+    """Return what keeps a gate shut; nothing: it is open.
+
+    Args:
+        room: What is taken.
+        gate: The gate.
+        now_ms: Wall clock, Unix ms.
+        own: A task that is not in its own way, though it keeps a place while its checks are asked.
+    """
     kind, *about = gate
     if kind == LOCK:
-        return _locked(room, about[0])
+        return _locked(room, about[0], own)
     if kind == ASK:
         return _many_ask(room, gate)
-    return _queue(room, about[0], about[1], now_ms)
+    return _queue(room, about[0], about[1], now_ms, own)
 
 
 def is_open(room: Room, now_ms: int, gate: Gate) -> bool:
@@ -157,9 +164,9 @@ def is_open(room: Room, now_ms: int, gate: Gate) -> bool:
     return not holds(room, gate, now_ms)
 
 
-def all_holds(room: Room, shut: Gates, now_ms: int) -> tuple[Hold, ...]:
-    """Return what keeps any of these gates shut."""
-    return tuple(hold for gate in shut for hold in holds(room, gate, now_ms))
+def all_holds(room: Room, task: Task, now_ms: int) -> tuple[Hold, ...]:
+    """Return what keeps any of the gates of a task shut."""
+    return tuple(hold for gate in gates(task) for hold in holds(room, gate, now_ms, task.id))
 
 
 def full(room: Room) -> Hold:
@@ -196,9 +203,9 @@ def without_permit(task: Task) -> Hold:
     return Hold(Status.BLOCKED, Reason("lock", None, f"waits for the hub to grant {names}"))
 
 
-def _locked(room: Room, lock: str) -> tuple[Hold, ...]:
+def _locked(room: Room, lock: str, own: str) -> tuple[Hold, ...]:
     holder = room.holders.get(lock)
-    if holder is None:
+    if holder is None or holder == own:
         return ()
     return (Hold(Status.BLOCKED, Reason("lock", holder, f"{holder} holds {lock}")),)
 
@@ -211,14 +218,14 @@ def _many_ask(room: Room, gate: Gate) -> tuple[Hold, ...]:
     return (_busy(f"{asking[0]} is before it and waits for the hub's permit", asking[0]),)
 
 
-def _queue(room: Room, site: str, type_: str, now_ms: int) -> tuple[Hold, ...]:
+def _queue(room: Room, site: str, type_: str, now_ms: int, own: str) -> tuple[Hold, ...]:
     found: list[Hold] = []
     if (site, type_) in room.paused:
         why = room.paused[site, type_]
         text = f"the queue {type_} is paused" + (f": {why}" if why else "")
         found.append(Hold(Status.QUEUED, Reason("paused", None, text)))
     allowed = room.limits.get(type_, rates.NONE)
-    running = room.types.get(type_, ())
+    running = tuple(task_id for task_id in room.types.get(type_, ()) if task_id != own)
     if allowed.concurrency is not None and len(running) >= allowed.concurrency:
         text = f"{len(running)} of type {type_} run here, at most {allowed.concurrency} may"
         found.append(_busy(text, running[0]))

@@ -9,13 +9,15 @@ from msgspec.structs import replace
 from agent import limits, schedule
 from agent import room as rooms
 from agent.backlog import Backlog
+from agent.clearance import Asking, Barred, Clear, Clearance, Held
 from agent.limits import Limits, Rate
 from agent.room import Room
 from agent.schedule import Decision
 from shared.core import waiting
 from shared.core.kinds.task import Allocation, Attempt, Permit, Progress, Task
-from shared.core.kinds.task_spec import Edge, Offline, On, OnFailure, Priority, Spec
+from shared.core.kinds.task_spec import Check, Edge, Offline, On, OnFailure, Priority, Spec
 from shared.core.lifecycle import ENDED, Status
+from shared.core.waiting import Reason
 
 NOW_MS = 1_790_000_000_000
 SEAT = Allocation("e1", 1, "robot-1", "a1")
@@ -80,6 +82,7 @@ def random_task(chance: Random, number: int, earlier: list[str], now_ms: int) ->
         schedule_to_start_s=perhaps(0.1, chance.choice((5.0, 30.0))),
         schedule_to_close_s=perhaps(0.1, chance.choice((20.0, 90.0))),
         offline=chance.choice((Offline.KEEP, Offline.KEEP, Offline.RELEASE)),
+        checks=(Check("stock"),) if chance.random() < 0.2 else (),
     )
 
 
@@ -96,6 +99,7 @@ class Desk:
         self.paused: dict[tuple[str, str], str | None] = {}
         self.backlog = Backlog(aging_ms)
         self.starts = limits.Starts(LIMITS)
+        self.said_yes: dict[str, int] = {}  # when the third party did
         self.started: list[tuple[str, str, int]] = []  # id, type, when
 
     @property
@@ -122,9 +126,12 @@ class Desk:
             capacity=self.capacity,
             paused=dict(self.paused),
             limits=LIMITS,
+            cleared=self.backlog.cleared,
             starts=self.starts.by_wall(self.now_ms, self.now_ms - NOW_MS),
         )
         room = rooms.with_runs(room, (self.tasks[name] for name in self.running))
+        for one in self.backlog.asking:
+            room = rooms.with_asking(room, self.tasks[one.id])
         for one in self.waiting:
             if rooms.needs_permit(one) and not rooms.must_ask(one) and self.stands_ready(one):
                 room = rooms.with_request(room, one)
@@ -174,6 +181,8 @@ class Desk:
             self.starts.note(self.tasks[name].spec.type, self.now_ms - NOW_MS)
             self.running.append(name)
             self.move(name, Status.RUNNING)
+        for name in decision.check:
+            self.backlog.clear(name, Asking(), self.now_ms)
         for name in decision.ask:
             self.put(replace(self.tasks[name], start_asked=self.tasks[name].next_claim))
         for name in decision.doomed:
@@ -189,6 +198,21 @@ class Desk:
         status = self.chance.choice(ends)
         retry_ms = self.now_ms + 3000 if status is Status.WAITING else None
         self.move(name, status, not_before_ms=retry_ms)
+
+    def answer_one(self) -> None:
+        """Answer for a third party: yes, not now, or that the task is to fail."""
+        asking = self.backlog.asking
+        if not asking:
+            return
+        name = self.chance.choice(asking).id
+        no = Held(self.now_ms + 2000, (Reason("check", "stock", "none left"),))
+        answers: tuple[Clearance, ...] = (Clear(self.now_ms + 3000), no, Barred("nobody answers"))
+        known = self.chance.choice(answers)
+        self.backlog.clear(name, known, self.now_ms)
+        if isinstance(known, Clear):
+            self.said_yes[name] = self.now_ms
+        if isinstance(known, Barred):
+            self.move(name, Status.DEAD)
 
     def permit(self, one: Task) -> Task:
         claim = one.next_claim
@@ -233,7 +257,10 @@ def relieved(
     if permit in words and rooms.needs_permit(one) and not rooms.must_ask(one):
         one = desk.permit(one)
     if "busy" in words:
-        room = replace(room, capacity=len(room.running) + 1, limits={}, asked={})
+        taken = len(room.running) + len(room.asking)
+        room = replace(room, capacity=taken + 1, limits={}, asked={})
+    if "check" in words:
+        room = replace(room, cleared={**room.cleared, one.id: Clear(desk.now_ms + 1)})
     if "paused" in words:
         room = replace(room, paused={})
     return one, room, statuses, "group" in words

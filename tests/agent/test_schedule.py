@@ -48,6 +48,8 @@ def disturb(desk: Desk, chance: Random, *, calm: bool) -> None:
         desk.end_a_run()
     if chance.random() < 0.5:
         desk.permit_one()
+    if chance.random() < 0.7:
+        desk.answer_one()
     desk.now_ms += chance.choice((0, 0, 1, 900, 2500))
     if calm:
         desk.paused.clear()
@@ -76,6 +78,7 @@ def decide_and_check(desk: Desk, seed: int) -> None:
     candidates = desk.candidates(room)
     part = desk.decide(candidates, room)
     assert (part.start, part.ask) == (whole.start, whole.ask), f"seed {seed}"
+    assert part.check == whole.check, f"seed {seed}"
     assert (part.doomed, part.expired) == (whole.doomed, whole.expired), f"seed {seed}"
     by_id = {one.id: one for one in desk.waiting}
     parts = (*whole.start, *whole.doomed, *whole.expired, *whole.waits)
@@ -86,7 +89,8 @@ def decide_and_check(desk: Desk, seed: int) -> None:
         assert desk.ahead(desk.tasks[name]) is None, f"seed {seed}: {name} overtakes in its group"
     desk.apply(part, candidates)
     check_constraints(desk, seed)
-    if not desk.running and whole.wake_ms is not None:  # nothing else would wake it
+    is_idle = not desk.running and not desk.backlog.asking  # else an end or an answer wakes it
+    if is_idle and whole.wake_ms is not None:
         wake_ms = desk.backlog.wake_ms(desk.now_ms, desk.room())
         assert wake_ms is not None, f"seed {seed}"
         assert wake_ms <= whole.wake_ms, f"seed {seed}: it would oversleep"
@@ -100,6 +104,7 @@ def check_constraints(desk: Desk, seed: int) -> None:
     groups = Counter(one.spec.group for one in running if one.spec.group is not None)
     assert max(groups.values(), default=0) <= 1, f"seed {seed}"
     for one in running:
+        assert bool(one.spec.checks) <= isinstance(desk.said_yes.get(one.id), int), f"seed {seed}"
         assert one.spec.asks_hub <= (one.permit is not None), f"seed {seed}"
         for edge in one.spec.after:
             status = desk.tasks[edge.task].status
@@ -120,8 +125,12 @@ def check_reasons(desk: Desk, decision: Decision, room: Room, seed: int) -> None
     That the room is full is told only of a task that nothing else keeps, so the others get room.
     """
     after = room
-    for name in decision.start:
-        after = rooms.with_run(after, desk.tasks[name], desk.now_ms)
+    taken = [desk.tasks[name] for name in (*decision.start, *decision.check)]
+    for one in sorted(taken, key=lambda one: order(one, desk.now_ms, desk.aging_ms)):
+        if one.id in decision.check:
+            after = rooms.with_asking(after, one)
+        else:
+            after = rooms.with_run(after, one, desk.now_ms)
     for name in decision.ask:
         after = rooms.with_request(after, desk.tasks[name])
     for name, wait in decision.waits.items():
@@ -147,7 +156,7 @@ def goes(desk: Desk, one: Task, room: Room, gone: frozenset[str]) -> bool:
         status_of=statuses.get,
         ahead=(lambda _: None) if is_first else desk.ahead,
     )
-    return one.id in (*decision.start, *decision.ask)
+    return one.id in (*decision.start, *decision.ask, *decision.check)
 
 
 def explained(desk: Desk, one: Task, room: Room) -> Waiting | None:
