@@ -143,5 +143,6 @@ def _uplink(
             version=version("skerry"),
             types=dispatcher.types,
             capabilities=settings.device.capabilities,
+            zone=settings.device.zone,
         ),
     )

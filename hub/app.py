@@ -10,10 +10,12 @@ from pathlib import Path
 
 from aiohttp import web
 
-from hub import api
+from hub import api, lock_routes, task_routes
 from hub.explain import HubExplain
 from hub.gateway import Gateway
-from hub.settings import Settings
+from hub.granter import Granter
+from hub.retry import retry
+from hub.settings import Dispatch, Settings
 from hub.sitter import Sitter
 from shared import system, tokens
 from shared.api.app import make_app
@@ -54,7 +56,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         for site in settings.sites:
             # What an older version parked, this one may understand.
             await replica.write(partial(judge.again, site=site))
-        sitter, gateway = _dispatch(replica)
+        sitter, granter, gateway = _dispatch(replica, settings.dispatch)
         context = NodeContext(
             replica=replica,
             role=HUB,
@@ -65,39 +67,57 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             hosts=frozenset(),
             now_ms=system.now_ms,
             new_id=system.IdMint(chance),
-            explain=HubExplain(lambda: sitter.devices),
+            explain=HubExplain(
+                lambda: sitter.devices, lambda task: sitter.waits(task) or granter.waits(task)
+            ),
+            retry=retry,
             samples=lambda: api.samples(gateway.connected),
         )
         app = make_app(
             context,
-            routes=(*api.routes(gateway.connected), api.sync(gateway.handle)),
+            routes=(
+                *api.routes(gateway.connected),
+                *task_routes.routes(lambda: sitter.devices),
+                *lock_routes.routes(gateway.connected, granter.poke),
+                api.sync(gateway.handle),
+            ),
             topics=api.topics(gateway.connected),
         )
-        await _serve(settings, app, gateway, sitter, stop, ready)
+        await _serve(settings, app, gateway, (sitter, granter), stop, ready)
 
 
-def _dispatch(replica: Replica) -> tuple[Sitter, Gateway]:
-    sitter: Sitter
+def _dispatch(replica: Replica, dispatch: Dispatch) -> tuple[Sitter, Granter, Gateway]:
+    def came_or_went() -> None:
+        sitter.poke()
+        granter.poke()
+
     gateway = Gateway(
         replica,
-        on_connected=lambda: sitter.poke(),
+        on_connected=came_or_went,
         on_caught_up=lambda device, incarnation: sitter.device_returned(device, incarnation),
     )
-    sitter = Sitter(replica, gateway.connected, system.now_ms)
-    return sitter, gateway
+    sitter = Sitter(
+        replica,
+        gateway.connected,
+        system.now_ms,
+        patience=dispatch,
+        battery=dispatch.battery,
+    )
+    granter = Granter(replica, gateway.connected)
+    return sitter, granter, gateway
 
 
 async def _serve(
     settings: Settings,
     app: web.Application,
     gateway: Gateway,
-    sitter: Sitter,
+    loops: tuple[Sitter, Granter],
     stop: asyncio.Event,
     ready: Callable[[str], None],
 ) -> None:
     listen = parse_listen(settings.api.listen, "$.api.listen")
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(sitter.run(), name="sitter")]
+        running = [tasks.create_task(loop.run(), name=type(loop).__name__) for loop in loops]
         async with serve(app, listen) as url:
             ready(url)
             await stop.wait()

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import msgspec
 
+from hub.allocation import Battery
+from hub.release import Patience
 from shared import settings as files
 from shared.core.ids import Name
 from shared.errors import SettingsError
@@ -20,6 +22,12 @@ class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: dict[Actor, Token] = {}
 
 
+class Dispatch(Patience, frozen=True, forbid_unknown_fields=True):
+    """``[dispatch]``: how long the hub waits for silent devices, and which it does not choose."""
+
+    battery: Battery = Battery()
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of ``hub.toml``.
 
@@ -27,11 +35,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         data: Data folder.
         sites: Sites that this hub serves.
         api: Where and for whom.
+        dispatch: How tasks are given to devices.
     """
 
     data: Annotated[str, msgspec.Meta(min_length=1)] = "skerry-data/hub"
     sites: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=100)] = ("demo",)
     api: Api = Api()
+    dispatch: Dispatch = Dispatch()
 
 
 def load(path: Path | None) -> Settings:

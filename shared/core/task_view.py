@@ -39,6 +39,15 @@ class AttemptView(msgspec.Struct, frozen=True):
     output: dict[str, Any] | None
 
 
+class AllocationView(msgspec.Struct, frozen=True):
+    """Which device has a task, and why this one: the terms of the choice."""
+
+    epoch: str | None
+    n: int
+    device: str
+    terms: dict[str, float]
+
+
 class TaskChange(msgspec.Struct, frozen=True):
     """An entry of a task's history."""
 
@@ -52,7 +61,11 @@ class TaskChange(msgspec.Struct, frozen=True):
 
 
 class TaskView(msgspec.Struct, frozen=True):
-    """A task as the API shows it."""
+    """A task as the API shows it.
+
+    ``double_run``: it was moved away from a device that had not said that nothing runs there, and
+    attempts under both allocations are known. Only as far as ``attempts`` are listed.
+    """
 
     id: str
     site: str
@@ -61,6 +74,8 @@ class TaskView(msgspec.Struct, frozen=True):
     priority: str
     requester: str
     device: str | None
+    allocation: AllocationView | None
+    double_run: bool
     requires: tuple[str, ...]
     after: tuple[Edge, ...]
     not_before: str | None
@@ -117,7 +132,9 @@ def view(
         payload=spec.payload,
         priority=task.priority.word,
         requester=spec.requester,
-        device=task.allocation.device if task.allocation else spec.device,
+        device=task.shown_device,
+        allocation=_allocation(task),
+        double_run=is_double(task, attempts),
         requires=spec.requires,
         after=spec.after,
         not_before=instants.text_or_none(spec.not_before_ms),
@@ -143,6 +160,19 @@ def view(
         updated_at=instants.text(task.updated_ms),
         etag=records.etag(record),
     )
+
+
+def is_double(task: Task, attempts: Sequence[AttemptView]) -> bool:
+    """Say whether a task is known to have acted under an allocation that was moved, and a later."""
+    acted = {attempt.claim.n for attempt in attempts}
+    return any(n in acted and max(acted) > n for n in task.seat.moved)
+
+
+def _allocation(task: Task) -> AllocationView | None:
+    given = task.allocation
+    if given is None:
+        return None
+    return AllocationView(given.epoch, given.n, given.device, task.seat.terms)
 
 
 def attempt_view(task_id: str, allocation: Allocation, attempt: Attempt) -> AttemptView:

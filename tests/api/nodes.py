@@ -11,6 +11,7 @@ from zlib import crc32
 
 import msgspec
 
+from hub.retry import retry
 from shared.api import task_actions, task_submission
 from shared.api.task_submission import Submission
 from shared.core import event as events
@@ -98,7 +99,8 @@ class Node:
         await self.replica.write(lambda tx: task_actions.cancel(tx, task_id, actor))
 
     async def retry(self, task_id: str, actor: str = "ada") -> None:
-        await self.replica.write(lambda tx: task_actions.retry(tx, task_id, actor))
+        again = retry if self.replica.node.is_hub else task_actions.retry
+        await self.replica.write(lambda tx: again(tx, task_id, actor))
 
     async def report(self, task_id: str, status: Status, **fields: Any) -> None:
         """Write a status as the holder of the task's seat would."""

@@ -11,8 +11,11 @@ import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
 
 from hub import api as hub_api
+from hub.retry import retry
+from shared.api import task_actions
 from shared.api.app import make_app
 from shared.api.context import NodeContext
+from shared.api.route import Route
 from shared.core.waiting import why
 from shared.replica import Replica
 from shared.serving import serve
@@ -125,8 +128,9 @@ async def serve_node(
     *,
     sites: tuple[str, ...] = (SITE,),
     is_stale: Callable[[Any], bool] = lambda _record: False,
+    more: tuple[Route, ...] = (),
 ) -> AsyncIterator[Served]:
-    """Open a node and serve it on a free port."""
+    """Open a node and serve it on a free port, with ``more`` routes of its own."""
     async with open_node(folder, role, device) as node:
         context = NodeContext(
             replica=node.replica,
@@ -140,8 +144,9 @@ async def serve_node(
             new_id=node.new_id,
             explain=lambda task, status_of, now_ms: why(task, now_ms, status_of),
             is_stale=is_stale,
+            retry=retry if role == "hub" else task_actions.retry,
         )
-        routes = hub_api.routes(lambda: CONNECTED)
+        routes = (*hub_api.routes(lambda: CONNECTED), *more)
         app = make_app(context, routes, hub_api.topics(lambda: CONNECTED))
         async with serve(app, Listen("127.0.0.1", 0)) as url, ClientSession() as client:
             yield Served(url, node, client, context)

@@ -11,6 +11,7 @@ from shared.core.kinds.task import (
     BODIES,
     REGISTER_OF,
     SPEC,
+    Allocation,
     Permit,
     Progress,
     Reported,
@@ -19,7 +20,7 @@ from shared.core.kinds.task import (
     Task,
     read,
 )
-from shared.core.kinds.task_spec import Spec
+from shared.core.kinds.task_spec import Offline, Spec
 from shared.core.lifecycle import Status
 from shared.core.policy import Policy
 from shared.core.record import Record
@@ -49,6 +50,8 @@ def _judge(event: Event, body: Any, find: Callable[[], Record], is_hub: bool) ->
             return _judge_seat(task, body, device)
         case Permit():
             return "only the hub permits"
+        case Progress(allocation=Allocation() as given) if given.device != device:
+            return f"{device} cannot report for {given.device}"
         case Progress() if device not in task.holders:
             taken_back = _takes_back(task, body, device)
             return None if taken_back else f"{device} never had the seat of this task"
@@ -106,6 +109,9 @@ TASKS = Table(
         "created_at",
         "updated_at",
         "seated",
+        "in_group",
+        "unique_key",
+        "released",
     ),
 )
 ATTEMPTS = Table(
@@ -135,19 +141,22 @@ EDGES = Table("edges", ("after", "task"), key=2)
 def _row(record: Record) -> Row:
     task = read(record)
     if task is None:
-        return (record.subject, record.site, "", 0, "", None, "", "", 0, 0, 0)
+        return (record.subject, record.site, "", 0, "", None, "", "", 0, 0, 0, None, None, 0)
     return (
         task.id,
         task.site,
         task.spec.type,
         task.priority.value,
         task.status.value,
-        task.allocation.device if task.allocation else task.spec.device,
+        task.shown_device,
         task.spec.requester,
         task.origin_device,
         task.created_ms,
         task.updated_ms,
-        1 if task.allocation else 0,
+        1 if task.allocation and not task.is_returned else 0,
+        task.spec.group,
+        task.spec.unique,
+        1 if task.spec.offline is Offline.RELEASE else 0,
     )
 
 

@@ -1,0 +1,44 @@
+-- What the hub needs to give tasks to several robots.
+
+ALTER TABLE tasks ADD COLUMN in_group TEXT;     -- its group, or NULL
+ALTER TABLE tasks ADD COLUMN unique_key TEXT;   -- its key, or NULL
+ALTER TABLE tasks ADD COLUMN released INTEGER NOT NULL DEFAULT 0;  -- 1: offline = release
+-- Who else of a group, or of a key, is not over. Ended tasks leave both.
+CREATE INDEX tasks_in_group ON tasks (site, in_group, created_at, id)
+    WHERE in_group IS NOT NULL AND status IN ('waiting', 'running', 'cancelling', 'unknown');
+CREATE INDEX tasks_unique ON tasks (site, type, unique_key)
+    WHERE unique_key IS NOT NULL AND status IN ('waiting', 'running', 'cancelling', 'unknown');
+
+-- From a task to what it comes after: a predecessor may wait for its successors to come back.
+CREATE INDEX edges_by_task ON edges (task, after);
+
+-- Hub: start requests that were not granted yet, the oldest first.
+CREATE TABLE start_requests (
+    seq INTEGER PRIMARY KEY,           -- order of arrival, which is the order of the grants
+    task TEXT NOT NULL UNIQUE,
+    site TEXT NOT NULL,
+    epoch TEXT NOT NULL,               -- of the claim
+    n INTEGER NOT NULL,
+    attempt INTEGER NOT NULL
+) STRICT;
+
+-- Hub: locks that are held. A row lasts until its claim has ended or a person speaks.
+CREATE TABLE locks (
+    site TEXT NOT NULL,
+    name TEXT NOT NULL,
+    task TEXT NOT NULL,
+    epoch TEXT NOT NULL,               -- of the claim that holds it
+    n INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    device TEXT NOT NULL,
+    granted_at INTEGER NOT NULL,       -- Unix ms
+    PRIMARY KEY (site, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX locks_by_task ON locks (task);
+
+-- What a device says of where it is and how full its battery is; NULL: it does not say.
+ALTER TABLE devices ADD COLUMN zone TEXT;
+ALTER TABLE devices ADD COLUMN battery_pct REAL;
+ALTER TABLE devices ADD COLUMN x_m REAL;
+ALTER TABLE devices ADD COLUMN y_m REAL;
+ALTER TABLE devices ADD COLUMN charger_m REAL;  -- way to its charger, metres
