@@ -100,6 +100,7 @@ def _dispatch(replica: Replica, dispatch: Dispatch) -> tuple[Sitter, Granter, Ga
         replica,
         gateway.connected,
         system.now_ms,
+        system.boot_ms,
         patience=dispatch,
         battery=dispatch.battery,
     )

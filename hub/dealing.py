@@ -102,7 +102,7 @@ def _need(task: Task, record: Record, terms: Terms, found: Round) -> Need:
     again_ms = at_ms(Stamp(given_back.header.at)) + REFUSED_MS
     if again_ms <= terms.now_ms:
         return wanted
-    found.later[task.id] = again_ms
+    found.later[task.id] = terms.boot_ms + again_ms - terms.now_ms
     return msgspec.structs.replace(wanted, but=refused_by)
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from shared.core.kinds.task import Failure, Outcome, Task
 from shared.core.kinds.task_spec import Spec
+from shared.core.lifecycle import ACTING
 from shared.store.transaction import Reading
 
 SUCCESS = """SELECT id, device FROM attempts WHERE task = $1 AND outcome = 'succeeded'
@@ -43,6 +44,18 @@ def still_open(reading: Reading, task: Task) -> tuple[int, ...]:
         return ()
     last = {n: rest for n, *rest in reading.query(LAST, task.id)}
     return tuple(n for n in doubtful if n not in last or not _is_end(task.spec, *last[n]))
+
+
+def may_act(task: Task) -> bool:
+    """Say whether the device that has a task may act, or may have acted, without being heard.
+
+    It may not if it needs the hub's permit for its next attempt, and has none.
+    """
+    held = task.allocation
+    if held is None:
+        return False
+    waits_for_permit = task.spec.asks_hub and held.epoch is not None and not task.is_permitted
+    return task.status in ACTING or not waits_for_permit
 
 
 def _is_end(spec: Spec, number: int, outcome: str | None, error: str | None) -> bool:

@@ -59,25 +59,13 @@ def force(
     )
     if isinstance(choice, allocation.NoDevice):
         raise Refused(choice.reason)
-    is_possible = may_act(task)
+    is_possible = evidence.may_act(task)
     recall.ask_back(tx, task, actor)
     permits.release_all(tx, task.id)
     task_events.withdraw_cancel(tx, task, actor)
     words = f"forced by {actor}: {reason}"
     seats.write_seat(tx, task, choice, actor=actor, reason=words, moved=is_possible)
     return is_possible
-
-
-def may_act(task: Task) -> bool:
-    """Say whether the device that has a task may act, or may have acted, without being heard.
-
-    It may not if it needs the hub's permit for its next attempt, and has none.
-    """
-    held = task.allocation
-    if held is None:
-        return False
-    waits_for_permit = task.spec.asks_hub and held.epoch is not None and not task.is_permitted
-    return task.status in ACTING or not waits_for_permit
 
 
 def _why_not(task: Task) -> str:

@@ -36,21 +36,22 @@ class Due(msgspec.Struct, frozen=True):
     """When a task may be given to another device.
 
     Attributes:
-        at_ms: Not before, Unix ms.
+        after_ms: So long after its device was heard last.
         moved: Whether its device may have run it by then.
     """
 
-    at_ms: int
+    after_ms: int
     moved: bool
 
 
-def due(task: Task, silent_ms: int, permitted_ms: int | None, patience: Patience) -> Due | None:
+def due(task: Task, patience: Patience) -> Due | None:
     """Return when a task may be taken from its device, if that stays silent; None: never.
+
+    A permit is given only to a device that is here: counted from its last word, the bound of a
+    run that the permit allowed holds also if it began at once.
 
     Args:
         task: One that a device has.
-        silent_ms: Since when nobody hears the device, Unix ms; not before the hub's own start.
-        permitted_ms: When the newest permit was given, Unix ms; None: none was.
         patience: How long to wait.
     """
     given = task.allocation
@@ -60,12 +61,11 @@ def due(task: Task, silent_ms: int, permitted_ms: int | None, patience: Patience
     if not may_have_started:
         if task.status is not Status.WAITING:
             return None
-        return Due(silent_ms + _ms(patience.release_after_s), moved=False)
+        return Due(_ms(patience.release_after_s), moved=False)
     bound_s = task.spec.start_to_close_s
     if not task.spec.repeatable or bound_s is None:
         return None
-    since_ms = max(silent_ms, permitted_ms or 0)
-    return Due(since_ms + _ms(bound_s + patience.margin_s), moved=True)
+    return Due(_ms(bound_s + patience.margin_s), moved=True)
 
 
 def _ms(seconds: float) -> int:

@@ -3,10 +3,12 @@
 The hub cannot know what the device did with them after the last word it had. A task that declares
 a second run harmless (``requeue``) is given to the device again; any other becomes unknown, for a
 person to settle. Its allocation stays, so that a late report of the old journal finds its claim.
+What needed a permit and had none was not started: the hub takes it back.
 """
 
 import msgspec
 
+from hub import evidence
 from hub.seats import ACTOR, write_status
 from shared.api import task_events
 from shared.core.kinds import task as tasks
@@ -55,6 +57,9 @@ def _settle(tx: Transaction, task: Task, incarnation: str) -> None:
     assert task.allocation is not None
     device = task.allocation.device
     reason = f"{device} came back without the journal of {device}.{task.allocation.incarnation}"
+    if not evidence.may_act(task):
+        task_events.take_back(tx, task, actor=ACTOR, reason=reason)
+        return
     if task.spec.on_orphan is not OnOrphan.REQUEUE:
         status = move(task.status, Signal.LOSE)
         _write(tx, task, status, _ended(task, Outcome.UNKNOWN, tx.now_ms), reason)

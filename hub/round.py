@@ -23,7 +23,7 @@ class Round:
     Attributes:
         stuck: The need of each task that is ready, but that no device can take.
         waits: Why tasks wait for something that neither their record nor a device explains.
-        later: When to look at tasks again though nothing changes, Unix ms.
+        later: When to look at tasks again though nothing changes, boot clock, ms.
     """
 
     stuck: dict[str, Need] = field(default_factory=dict)
@@ -36,12 +36,14 @@ class Terms(msgspec.Struct, frozen=True):
 
     Attributes:
         now_ms: Wall clock, Unix ms.
-        since_ms: When the hub started: before that it heard nobody, and nobody was silent.
+        boot_ms: Boot clock: silence is measured by a clock that nobody sets.
+        silent: Since when each device that is away has been, boot clock, ms.
         patience: How long the hub waits for silent devices.
     """
 
     now_ms: int
-    since_ms: int = 0
+    boot_ms: int = 0
+    silent: dict[str, int] = {}
     patience: Patience = Patience()
 
 

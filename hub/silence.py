@@ -6,9 +6,6 @@ from hub import allocation, dealing, groups, recall, release, unique
 from hub.round import Room, Round, Terms
 from hub.seats import ACTOR, cancel, who_cancels, write_seat
 from shared.api import task_events
-from shared.core import record as records
-from shared.core.clock import Stamp, at_ms
-from shared.core.kinds import task as tasks
 from shared.core.kinds.task import CancelRequest, Task
 from shared.core.lifecycle import Status
 from shared.core.record import Record
@@ -29,12 +26,12 @@ def look(
     holder = room.device(task.allocation.device)
     if holder is None or holder.connected:
         return
-    silent_ms = max(holder.last_seen_ms, terms.since_ms)
-    due = release.due(task, silent_ms, _permitted_ms(record), terms.patience)
+    due = release.due(task, terms.patience)
     if due is None:
         return
-    if due.at_ms > terms.now_ms:
-        found.later[task.id] = due.at_ms
+    due_ms = terms.silent.get(holder.id, terms.boot_ms) + due.after_ms
+    if due_ms > terms.boot_ms:
+        found.later[task.id] = due_ms
         return
     if task.cancel_asked and not due.moved:
         reason = f"{holder.id} is away and cannot start it"
@@ -58,8 +55,3 @@ def _is_tied(tx: Transaction, task: Task, terms: Terms) -> bool:
     if waiting is not None and waiting.status is Status.BLOCKED:
         return True
     return groups.turn(tx, task) != groups.Turn()
-
-
-def _permitted_ms(record: Record) -> int | None:
-    permit = records.latest(record.register(tasks.PERMIT))
-    return at_ms(Stamp(permit.header.at)) if permit else None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from hub import allocation, fleet, returned, seating
 from hub.allocation import BATTERY, Battery, DeviceState, Need
@@ -27,8 +28,6 @@ from shared.store.transaction import Change, Reading
 
 ROUND_MAX = 500  # tasks in one transaction: some 50 ms during which others wait for the disk
 RETRY_S = 1.0  # after a round that the store refused; nothing is lost, the tasks stay noted
-
-CLOCK_S = 60.0  # between two looks at the wall clock, which may be set meanwhile
 
 _ASKED = 100  # ids in one question: a fixed number, so that the statement is prepared once
 _MARKS = ", ".join(f"${n}" for n in range(1, _ASKED + 1))
@@ -63,6 +62,7 @@ class Sitter:
         replica: Replica,
         connected: Callable[[], Set[str]],
         now_ms: Callable[[], int],
+        boot_ms: Callable[[], int],
         retry_s: float = RETRY_S,
         patience: Patience = PATIENCE,
         battery: Battery = BATTERY,
@@ -74,6 +74,7 @@ class Sitter:
             connected: Devices with an open session, whose rows are already written; a set that
                 nobody changes once it was returned.
             now_ms: Wall clock, Unix ms.
+            boot_ms: Clock that counts suspended time and that nobody sets, ms.
             retry_s: Pause after a round that failed.
             patience: How long to wait for silent devices.
             battery: Below what charge a device gets nothing.
@@ -81,7 +82,8 @@ class Sitter:
         self._replica = replica
         self._retry_s = retry_s
         self._now_ms = now_ms
-        self._since_ms = now_ms()  # whoever was silent before, nobody was there to hear
+        self._boot_ms = boot_ms
+        self._silent: dict[str, int] = {}  # devices that are away, since when, boot clock
         self._patience = patience
         self._fleet = Fleet(connected, battery)
         self._changed: dict[str, None] = {}  # tasks to look at, in order of their change
@@ -89,7 +91,7 @@ class Sitter:
         self._due: dict[str, None] = {}  # unseated tasks for the next rounds, in order
         self._stuck: dict[Need, dict[str, None]] = {}  # ready, but no device can take them
         self._needs: dict[str, Need] = {}  # the same by task
-        self._later: dict[str, int] = {}  # tasks to look at again by the clock, Unix ms
+        self._later: dict[str, int] = {}  # tasks to look at again by the boot clock
         self._waits: dict[str, Waiting] = {}
         self._wake = asyncio.Event()
 
@@ -156,8 +158,7 @@ class Sitter:
         """Wait for a change, or for what is due by the clock."""
         timeout = None
         if self._later:
-            left_ms = min(self._later.values()) - self._now_ms()
-            timeout = min(max(left_ms, 0) / 1000, CLOCK_S)
+            timeout = max(min(self._later.values()) - self._boot_ms(), 0) / 1000
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._wake.wait()
@@ -176,7 +177,7 @@ class Sitter:
             return reading.query(UNSEATED), fleet.rows(reading, None)
 
         unseated, devices = await self._replica.read(question)
-        self._fleet.learn(devices)
+        self._learn(devices)
         self._due.update((task_id, None) for (task_id,) in unseated)
         gone = [state.id for state in self._fleet.states.values() if not state.connected]
         await self._look_at_gone(gone)
@@ -199,13 +200,26 @@ class Sitter:
         except BaseException:
             self._devices |= names
             raise
-        changed = [self._fleet.states[device] for device in self._fleet.learn(rows)]
+        changed = self._learn(rows)
         await self._look_at_gone([device.id for device in changed if not device.connected])
         for wanted in list(self._stuck) if changed else ():
             if any(allocation.fits(wanted, device) for device in changed):
                 for task_id in self._stuck.pop(wanted):
                     del self._needs[task_id]
                     self._due[task_id] = None
+
+    def _learn(self, rows: list[tuple[Any, ...]]) -> list[DeviceState]:
+        """Take rows of devices; note since when those that are away are silent.
+
+        At the hub's start that is then: before, it was the hub that heard nobody.
+        """
+        changed = [self._fleet.states[device] for device in self._fleet.learn(rows)]
+        for device in changed:
+            if device.connected:
+                self._silent.pop(device.id, None)
+            else:
+                self._silent.setdefault(device.id, self._boot_ms())
+        return changed
 
     async def _look_at_gone(self, devices: list[str]) -> None:
         """Note what devices that are not here may not start without a permit."""
@@ -214,8 +228,8 @@ class Sitter:
             self._due.update(dict.fromkeys(rows))
 
     def _look_at_clock(self) -> None:
-        now_ms = self._now_ms()
-        for task_id in [t for t, at_ms in self._later.items() if at_ms <= now_ms]:
+        boot_ms = self._boot_ms()
+        for task_id in [t for t, due_ms in self._later.items() if due_ms <= boot_ms]:
             self._forget(task_id)
             self._due[task_id] = None
 
@@ -238,7 +252,7 @@ class Sitter:
         if not batch:
             return
         states = self._fleet.states
-        terms = Terms(self._now_ms(), self._since_ms, self._patience)
+        terms = Terms(self._now_ms(), self._boot_ms(), dict(self._silent), self._patience)
         found = await self._replica.write(lambda tx: seating.sit(tx, batch, states, terms))
         for task_id in batch:
             del self._due[task_id]

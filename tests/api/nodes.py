@@ -142,7 +142,7 @@ def seat_at(tx: Transaction, task_id: str, device: str, incarnation: str = "aaa"
     """Give a task to a device as the hub does."""
     task = tasks.read(tx.record("task", task_id))
     assert task is not None
-    n = tasks.rank(task.allocation) + 2
+    n = task.seat.newest + 1
     epoch = tx.node.epoch if tx.node.is_hub else tx.node.hub_epoch or "e81c"
     tx.append(
         site=task.site,

@@ -68,6 +68,7 @@ class Hub:
         self.connected.discard(device)
         await self.node.replica.write(lambda tx: exchange.note_seen(tx, device))
         self.poke()
+        await self.settle()
 
     def poke(self) -> None:
         self.sitter.poke()
@@ -173,7 +174,7 @@ async def open_hub(
 ) -> AsyncIterator[Hub]:
     async with open_node(folder, "hub", "hub", clock=Clock(start_ms)) as node:
         here = set[str]() if connected is None else connected
-        sitter = Sitter(node.replica, lambda: frozenset(here), node.clock, retry_s)
+        sitter = Sitter(node.replica, lambda: frozenset(here), node.clock, node.clock, retry_s)
         granter = Granter(node.replica, lambda: frozenset(here), retry_s)
         running = [asyncio.ensure_future(loop.run()) for loop in (sitter, granter)]
         try:

@@ -307,7 +307,7 @@ async def test_more_than_one_transaction_of_tasks_are_settled_once_each(
 
         ids = await node.replica.write(deal)
         await node.report(ids[7], Status.RUNNING, number=1)
-        sitter = Sitter(node.replica, lambda: frozenset[str](), node.clock)
+        sitter = Sitter(node.replica, lambda: frozenset[str](), node.clock, node.clock)
         assert await sitter.device_returned("robot-1", "bbb") == count
         seats = [(await node.task(task_id)).allocation for task_id in (ids[0], ids[7], ids[-1])]
         assert [seat.n for seat in seats if seat] == [2 if on_orphan == "requeue" else 1] * 3
@@ -327,6 +327,22 @@ async def test_a_cancel_asked_of_a_lost_journal_is_done_where_a_second_run_is_ha
     await hub.sitter.device_returned("robot-1", "bbb")
     for task_id in ids:
         assert (await hub.node.task(task_id)).status is Status.CANCELLED
+
+
+async def test_what_needed_a_permit_and_had_none_is_simply_given_anew(hub: Hub) -> None:
+    await hub.connect("robot-1")
+    waits, acts = [await hub.node.submit(offline="release") for _ in range(2)]
+    await hub.seated(waits)
+    await hub.seated(acts)
+    await hub.ask_start(acts)
+    await hub.permitted(acts)
+    await hub.connect("robot-1", "bbb")
+    assert await hub.sitter.device_returned("robot-1", "bbb") == 2
+    task = await hub.until(
+        lambda t: t.allocation is not None and t.allocation.incarnation == "bbb", waits
+    )
+    assert (task.status, task.seat.moved) == (Status.WAITING, ())
+    assert (await hub.node.task(acts)).status is Status.UNKNOWN
 
 
 async def test_what_an_agent_gave_itself_is_settled_too(hub: Hub, tmp_path: Path) -> None:

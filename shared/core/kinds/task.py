@@ -370,9 +370,14 @@ def _reported_of(record: Record, allocation: Allocation | None) -> Reported | No
     return said if (said.claim.epoch, said.claim.n) == (allocation.epoch, allocation.n) else None
 
 
-def rank(allocation: Allocation | None) -> int:
-    """Order of allocations within one hub epoch: -1 before any, then their numbers."""
-    return -1 if allocation is None else allocation.n
+def rank(allocation: Allocation | None) -> tuple[int, int]:
+    """Order of allocations within one hub epoch: none, an agent's own, the hub's by number.
+
+    An agent that retries offline numbers on without the hub: that must never outrank the hub's.
+    """
+    if allocation is None:
+        return 0, 0
+    return (1 if allocation.epoch is None else 2), allocation.n
 
 
 def _current(record: Record, seat: Seat) -> Progress | None:

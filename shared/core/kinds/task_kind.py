@@ -74,8 +74,9 @@ def _judge_seat(task: Task, seat: Seat, device: str) -> str | None:
         return "only the hub allocates to others"
     if task.origin_device != device:
         return f"{device} did not submit this task"
-    if task.allocation is not None and task.allocation.epoch is not None:
-        return "the hub allocated this task"
+    given = task.allocation
+    if (given is not None and given.epoch is not None) or (given is None and task.holders):
+        return "the hub has this task, or has allocated it"
     return None
 
 
