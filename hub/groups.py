@@ -21,6 +21,10 @@ HELD = f"""SELECT t.device, min(t.id), max(t.status = 'unknown') FROM tasks t
     AND NOT (t.status = 'waiting' AND t.seated = 0) GROUP BY t.device ORDER BY t.device"""  # noqa: S608 - ours
 
 
+AT = f"""SELECT t.id FROM tasks t WHERE t.site = $1 AND t.in_group = $2 AND {OPEN}
+    AND t.device = $3 AND t.id <> $4 ORDER BY t.created_at, t.id"""  # noqa: S608 - ours
+
+
 class Turn(msgspec.Struct, frozen=True):
     """It may go to a device.
 
@@ -46,6 +50,14 @@ def turn(reading: Reading, task: Task) -> Turn | Waiting:
     if len(held) > 1:
         return _waiting(group, held[0][1], "is not over")
     return Turn(held[0][0] if held else None)
+
+
+def mates(reading: Reading, task: Task, device: str) -> tuple[str, ...]:
+    """Return the other unfinished tasks of a task's group that a device has, in their order."""
+    if task.spec.group is None:
+        return ()
+    rows = reading.query(AT, task.site, task.spec.group, device, task.id)
+    return tuple(task_id for (task_id,) in rows)
 
 
 def _waiting(group: str, other: str, words: str) -> Waiting:

@@ -107,6 +107,44 @@ async def test_what_is_known_to_have_succeeded_is_not_moved_again(hub: Hub) -> N
         await hub.force(task_id)
 
 
+async def test_the_rest_of_its_group_goes_with_it(hub: Hub) -> None:
+    """At two devices a group has no order."""
+    await hub.connect("robot-1")
+    ids = [await hub.node.submit(group="ward-4") for _ in range(3)]
+    other = await hub.node.submit(group="ward-5")
+    for task_id in (*ids, other):
+        await hub.seated(task_id)
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    await hub.force(ids[1])
+    assert [await hub.seated(task_id) for task_id in ids] == ["robot-2"] * 3
+    assert await hub.seated(other) == "robot-1"
+    assert (await hub.view(ids[0])).history[-1].reason == (
+        f"allocated to robot-2: forced by ada: it is stuck (with {ids[1]})"
+    )
+
+
+async def test_a_group_with_an_unknown_task_stays(hub: Hub) -> None:
+    first = await held_by_one_that_is_away(hub, group="ward-4")
+    await hub.connect("robot-1")
+    second = await hub.node.submit(group="ward-4")
+    await hub.seated(second)
+    await hub.node.report(first, Status.UNKNOWN, number=1)
+    await hub.disconnect("robot-1")
+    with pytest.raises(IllegalMove, match="settle that first"):
+        await hub.force(second)
+
+
+async def test_what_waits_for_another_is_not_moved_before_that(hub: Hub) -> None:
+    one = await held_by_one_that_is_away(hub)
+    await hub.connect("robot-1")
+    two = await hub.node.submit(after=[one])
+    assert await hub.seated(two) == "robot-1"
+    await hub.disconnect("robot-1")
+    with pytest.raises(IllegalMove, match="move that first"):
+        await hub.force(two)
+
+
 # ------------------------------------------------------------------ edges
 
 

@@ -11,19 +11,21 @@ from shared.core.kinds.task import (
     BODIES,
     REGISTER_OF,
     SPEC,
-    Allocation,
+    STATUS,
     Permit,
     Progress,
     Reported,
     Seat,
     StartRequest,
     Task,
+    rank,
     read,
 )
 from shared.core.kinds.task_spec import Offline, Spec
 from shared.core.lifecycle import Status
 from shared.core.policy import Policy
 from shared.core.record import Record
+from shared.core.vector import Vector, covers
 from shared.errors import Invalid
 
 _spec = msgspec.msgpack.Decoder(Spec).decode
@@ -50,15 +52,39 @@ def _judge(event: Event, body: Any, find: Callable[[], Record], is_hub: bool) ->
             return _judge_seat(task, body, device)
         case Permit():
             return "only the hub permits"
-        case Progress(allocation=Allocation() as given) if given.device != device:
-            return f"{device} cannot report for {given.device}"
-        case Progress() if device not in task.holders:
-            taken_back = _takes_back(task, body, device)
-            return None if taken_back else f"{device} never had the seat of this task"
+        case Progress():
+            return _judge_progress(record, task, body, event)
         case Reported() | StartRequest() if device not in task.holders:
             return f"{device} never had the seat of this task"
         case _:
             return None
+
+
+def _judge_progress(record: Record, task: Task, progress: Progress, event: Event) -> str | None:
+    """A device reports for itself, under an allocation that it had, and hides no newer report."""
+    device, given = device_of(event.header.origin), progress.allocation
+    if given is not None and given.device != device:
+        return f"{device} cannot report for {given.device}"
+    if device not in task.holders and not _takes_back(task, progress, device):
+        return f"{device} never had the seat of this task"
+    if _hides_newer(record, task, progress, event.header.seen):
+        return "a report under an older allocation cannot replace what newer ones reported"
+    return None
+
+
+def _hides_newer(record: Record, task: Task, progress: Progress, seen: Vector) -> bool:
+    """Say whether evidence would replace reports under the current allocation.
+
+    A former holder that is told what the new one does would otherwise, with its last word, make
+    that look as if it had never started.
+    """
+    if progress.allocation is None or rank(progress.allocation) >= rank(task.allocation):
+        return False
+    return any(
+        covers(seen, e.header.origin, e.header.seq)
+        and rank(_progress(e.body_bytes).allocation) > rank(progress.allocation)
+        for e in record.register(STATUS).siblings
+    )
 
 
 def _takes_back(task: Task, progress: Progress, device: str) -> bool:
