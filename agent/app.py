@@ -160,5 +160,6 @@ def _uplink(
             version=VERSION,
             types=dispatcher.types,
             capabilities=settings.device.capabilities,
+            zone=settings.device.zone,
         ),
     )

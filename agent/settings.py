@@ -32,12 +32,14 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         site: Site that it belongs to.
         machine_id: None: the machine's own.
         capabilities: What tasks may require of it.
+        zone: Where it stands or works; the hub prefers a device of a task's zone.
     """
 
     id: Name = ""
     site: Name = "demo"
     machine_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     capabilities: tuple[Name, ...] = ()
+    zone: Name | None = None
 
 
 class Hub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,7 +24,14 @@ from shared.api.task_submission import Submission
 from shared.core.clock import ClockTrust
 from shared.core.ids import uuid7
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, Attempt, Failure, Outcome, Progress, Seat
+from shared.core.kinds.task import (
+    Allocation,
+    Attempt,
+    Failure,
+    Outcome,
+    Progress,
+    Seat,
+)
 from shared.core.lifecycle import Status
 from shared.store import database
 from shared.store.guard import GuardFile

@@ -107,7 +107,7 @@ def _questions(count: int) -> dict[str, Question]:
 
 
 def _list(filters: TaskFilters, cursor: str | None = None) -> Question:
-    explain = HubExplain(dict)
+    explain = HubExplain(dict, lambda _: None)
 
     def question(reading: Reading) -> Any:
         return task_queries.page(reading, filters, LIMIT, cursor, explain, system.now_ms())
@@ -116,7 +116,7 @@ def _list(filters: TaskFilters, cursor: str | None = None) -> Question:
 
 
 def _summary(reading: Reading) -> Any:
-    counts = task_summary.summary(reading, HubExplain(dict), system.now_ms())
+    counts = task_summary.summary(reading, HubExplain(dict, lambda _: None), system.now_ms())
     if not counts.exact:
         raise RuntimeError("the summary has not looked at every unfinished task")
     return counts

@@ -20,7 +20,7 @@ KIND = "device"
 
 COLUMNS = (
     "id, site, last_seen_at, backlog, clock, clock_offset_ms, disk_free_bytes, version, "
-    "incarnation, types, capabilities, "
+    "incarnation, types, capabilities, zone, battery_pct, x_m, y_m, charger_m, "
     "(SELECT count(*) FROM held_apart h WHERE h.device = devices.id)"
 )
 LIST = f"SELECT {COLUMNS} FROM devices WHERE id > $1 ORDER BY id LIMIT $2"  # noqa: S608 - ours
@@ -48,6 +48,11 @@ class Device(msgspec.Struct, frozen=True):
     incarnation: str
     types: list[str]
     capabilities: list[str]
+    zone: str | None
+    battery_pct: float | None
+    x_m: float | None
+    y_m: float | None
+    charger_m: float | None
     held_apart: int
 
 
@@ -65,6 +70,11 @@ class _Row(msgspec.Struct, frozen=True):
     incarnation: str
     types: str
     capabilities: str
+    zone: str | None
+    battery_pct: float | None
+    x_m: float | None
+    y_m: float | None
+    charger_m: float | None
     held_apart: int
 
 
@@ -158,5 +168,10 @@ def _view(row: _Row, connected: Set[str]) -> Device:
         incarnation=row.incarnation,
         types=plain_json.loads(row.types),
         capabilities=plain_json.loads(row.capabilities),
+        zone=row.zone,
+        battery_pct=row.battery_pct,
+        x_m=row.x_m,
+        y_m=row.y_m,
+        charger_m=row.charger_m,
         held_apart=row.held_apart,
     )

@@ -11,15 +11,17 @@ from typing import Any
 
 from aiohttp import web
 
-from hub import api, outbox, schedules, webhooks
+from hub import api, lock_routes, outbox, schedules, task_routes, webhooks
 from hub.courier import Courier
 from hub.explain import HubExplain
 from hub.gateway import Gateway
-from hub.settings import Settings, secret_of
+from hub.granter import Granter
+from hub.retry import retry
+from hub.settings import Dispatch, Settings, secret_of
 from hub.sitter import Sitter
 from hub.timekeeper import Timekeeper
 from shared import system, tokens
-from shared.api import tasks as task_routes
+from shared.api import tasks
 from shared.api.app import make_app
 from shared.api.context import NodeContext
 from shared.replica import Replica, open_replica
@@ -60,7 +62,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         for site in settings.sites:
             # What an older version parked, this one may understand.
             await replica.write(partial(judge.again, site=site))
-        sitter, gateway = _dispatch(replica)
+        sitter, granter, gateway = _dispatch(replica, settings.dispatch)
         context = NodeContext(
             replica=replica,
             role=HUB,
@@ -71,7 +73,10 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             hosts=frozenset(),
             now_ms=system.now_ms,
             new_id=system.IdMint(chance),
-            explain=HubExplain(lambda: sitter.devices),
+            explain=HubExplain(
+                lambda: sitter.devices, lambda task: sitter.waits(task) or granter.waits(task)
+            ),
+            retry=retry,
             samples=lambda: api.samples(gateway.connected),
         )
         app = make_app(
@@ -80,27 +85,41 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
                 *api.routes(gateway.connected),
                 *schedules.ROUTES,
                 *webhooks.routes(settings.webhooks),
+                *task_routes.routes(lambda: sitter.devices),
+                *lock_routes.routes(gateway.connected, granter.poke),
                 api.sync(gateway.handle),
             ),
             topics=api.topics(gateway.connected),
         )
         loops: Loops = {
             "sitter": sitter.run,
+            "granter": granter.run,
             "timekeeper": Timekeeper(replica, system.now_ms).run,
             **await _couriers(settings, context, chance),
         }
         await _serve(settings, app, gateway, loops, stop, ready)
 
 
-def _dispatch(replica: Replica) -> tuple[Sitter, Gateway]:
-    sitter: Sitter
+def _dispatch(replica: Replica, dispatch: Dispatch) -> tuple[Sitter, Granter, Gateway]:
+    def came_or_went() -> None:
+        sitter.poke()
+        granter.poke()
+
     gateway = Gateway(
         replica,
-        on_connected=lambda: sitter.poke(),
+        on_connected=came_or_went,
         on_caught_up=lambda device, incarnation: sitter.device_returned(device, incarnation),
     )
-    sitter = Sitter(replica, gateway.connected, system.now_ms)
-    return sitter, gateway
+    sitter = Sitter(
+        replica,
+        gateway.connected,
+        system.now_ms,
+        system.boot_ms,
+        patience=dispatch,
+        battery=dispatch.battery,
+    )
+    granter = Granter(replica, gateway.connected)
+    return sitter, granter, gateway
 
 
 async def _couriers(settings: Settings, context: NodeContext, chance: Random) -> Loops:
@@ -114,7 +133,7 @@ async def _couriers(settings: Settings, context: NodeContext, chance: Random) ->
             replica,
             webhook,
             secret=secrets[webhook.id],
-            render=lambda reading, task: task_routes.render(reading, context, task),
+            render=lambda reading, task: tasks.render(reading, context, task),
             now_ms=context.now_ms,
             chance=chance,
         ).run

@@ -14,13 +14,19 @@ ANSWERS_MAX = 10_000  # different needs remembered; a fleet has some dozens
 class HubExplain:
     """Explains waiting tasks, one answer for all of the same need. Any thread may call it."""
 
-    def __init__(self, devices: Callable[[], Mapping[str, DeviceState]]) -> None:
+    def __init__(
+        self,
+        devices: Callable[[], Mapping[str, DeviceState]],
+        waits: Callable[[str], Waiting | None],
+    ) -> None:
         """Build an explainer.
 
         Args:
             devices: Devices by id; another object whenever something has changed.
+            waits: What else is known of a task: its group, a lock, what is asked back.
         """
         self._devices = devices
+        self._waits = waits
         # Answers belong to the devices they were found for: one attribute, replaced as a whole.
         self._known: tuple[Mapping[str, DeviceState], dict[Need, Waiting]] = ({}, {})
 
@@ -30,6 +36,9 @@ class HubExplain:
         if waiting is not None:
             return waiting
         devices = self._devices()
+        held_up = self._waits(task.id)
+        if held_up is not None and (task.allocation is None or _is_here(task, devices)):
+            return held_up
         if task.allocation is not None:
             return _seated(task.allocation.device, devices)
         asked, answers = self._known
@@ -40,6 +49,11 @@ class HubExplain:
         if wanted not in answers:
             answers[wanted] = _unseated(task, devices)
         return answers[wanted]
+
+
+def _is_here(task: Task, devices: Mapping[str, DeviceState]) -> bool:
+    state = devices.get(task.allocation.device) if task.allocation else None
+    return state is not None and state.connected
 
 
 def _unseated(task: Task, devices: Mapping[str, DeviceState]) -> Waiting:

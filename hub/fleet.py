@@ -6,10 +6,13 @@ from typing import Any
 
 import msgspec
 
-from hub.allocation import DeviceState
+from hub.allocation import BATTERY, Battery, DeviceState
 from shared.store.transaction import Reading
 
-_COLUMNS = "id, site, incarnation, types, capabilities, last_seen_at"
+_COLUMNS = (
+    "id, site, incarnation, types, capabilities, last_seen_at, zone, battery_pct, x_m, y_m, "
+    "charger_m"
+)
 ALL = f"SELECT {_COLUMNS} FROM devices"  # noqa: S608 - ours
 ONE = f"SELECT {_COLUMNS} FROM devices WHERE id = $1"  # noqa: S608 - ours
 
@@ -17,14 +20,16 @@ ONE = f"SELECT {_COLUMNS} FROM devices WHERE id = $1"  # noqa: S608 - ours
 class Fleet:
     """A snapshot of the devices that is replaced, never changed: any thread may read it."""
 
-    def __init__(self, connected: Callable[[], Set[str]]) -> None:
+    def __init__(self, connected: Callable[[], Set[str]], battery: Battery = BATTERY) -> None:
         """Start with no devices.
 
         Args:
             connected: Devices with an open session, whose rows are already written; a set that
                 nobody changes once it was returned.
+            battery: Below what charge a device gets nothing.
         """
         self._connected = connected
+        self._battery = battery
         self._states: Mapping[str, DeviceState] = {}
 
     @property
@@ -37,7 +42,7 @@ class Fleet:
         connected = self._connected()
         states = dict(self._states)
         for row in rows:
-            state = _state(row)
+            state = _state(row, self._battery)
             states[state.id] = state
         for state in states.values():
             if state.connected != (state.id in connected):
@@ -55,8 +60,9 @@ def rows(reading: Reading, devices: Collection[str] | None) -> list[tuple[Any, .
     return [row for device in devices for row in reading.query(ONE, device)]
 
 
-def _state(row: tuple[Any, ...]) -> DeviceState:
-    id_, site, incarnation, types, capabilities, last_seen_ms = row
+def _state(row: tuple[Any, ...], battery: Battery) -> DeviceState:
+    id_, site, incarnation, types, capabilities, last_seen_ms, *place = row
+    zone, battery_pct, x_m, y_m, charger_m = place
     return DeviceState(
         id=id_,
         site=site,
@@ -65,4 +71,9 @@ def _state(row: tuple[Any, ...]) -> DeviceState:
         capabilities=frozenset(json.loads(capabilities)),
         connected=False,
         last_seen_ms=last_seen_ms,
+        zone=zone,
+        battery_pct=battery_pct,
+        battery_min_pct=battery.min_pct(charger_m),
+        x_m=x_m,
+        y_m=y_m,
     )

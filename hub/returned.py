@@ -3,13 +3,23 @@
 The hub cannot know what the device did with them after the last word it had. A task that declares
 a second run harmless (``requeue``) is given to the device again; any other becomes unknown, for a
 person to settle. Its allocation stays, so that a late report of the old journal finds its claim.
+What needed a permit and had none was not started: the hub takes it back.
 """
 
 import msgspec
 
-from hub.seating import write_seat, write_status
+from hub import evidence
+from hub.seats import ACTOR, write_status
+from shared.api import task_events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, Outcome, Progress, Task
+from shared.core.kinds.task import (
+    Allocation,
+    Attempt,
+    Outcome,
+    Progress,
+    Seat,
+    Task,
+)
 from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import Signal, Status, move
 from shared.store.transaction import Transaction
@@ -54,6 +64,9 @@ def _settle(tx: Transaction, task: Task, incarnation: str) -> None:
     assert task.allocation is not None
     device = task.allocation.device
     reason = f"{device} came back without the journal of {device}.{task.allocation.incarnation}"
+    if not evidence.may_act(task):
+        task_events.take_back(tx, task, actor=ACTOR, reason=reason)
+        return
     if task.spec.on_orphan is not OnOrphan.REQUEUE:
         status = move(task.status, Signal.LOSE)
         _write(tx, task, status, _ended(task, Outcome.UNKNOWN, tx.now_ms), reason)
@@ -64,7 +77,16 @@ def _settle(tx: Transaction, task: Task, incarnation: str) -> None:
         return
     if task.status is not Status.WAITING:
         _write(tx, task, move(task.status, Signal.REQUEUE), lost, reason)
-    write_seat(tx, task, device, incarnation, {})
+    reason = f"{reason}; a second run is harmless"
+    again = Seat(
+        Allocation(tx.node.epoch, task.seat.newest + 1, device, incarnation),
+        task.holders,
+        n=task.seat.newest + 1,
+        moved=(*task.seat.moved, task.allocation.n),
+        over=(*task.seat.over, task.allocation.n),  # the device ends what its last run left
+        reason=reason,
+    )
+    task_events.append(tx, task.id, task.site, "task.allocated", again, ACTOR)
 
 
 def _ended(task: Task, outcome: Outcome, now_ms: int) -> Attempt | None:

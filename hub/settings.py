@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from hub.allocation import Battery
+from hub.release import Patience
 from shared import settings as files
 from shared.core.ids import Name
 from shared.errors import SettingsError
@@ -47,6 +49,12 @@ class Webhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     types: Annotated[tuple[Name, ...], msgspec.Meta(max_length=100)] = ()
 
 
+class Dispatch(Patience, frozen=True, forbid_unknown_fields=True):
+    """``[dispatch]``: how long the hub waits for silent devices, and which it does not choose."""
+
+    battery: Battery = Battery()
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of ``hub.toml``.
 
@@ -55,12 +63,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sites: Sites that this hub serves.
         api: Where and for whom.
         webhooks: Whom to tell how tasks end.
+        dispatch: How tasks are given to devices.
     """
 
     data: Annotated[str, msgspec.Meta(min_length=1)] = "skerry-data/hub"
     sites: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=100)] = ("demo",)
     api: Api = Api()
     webhooks: Annotated[tuple[Webhook, ...], msgspec.Meta(max_length=WEBHOOKS_MAX)] = ()
+    dispatch: Dispatch = Dispatch()
 
 
 def load(path: Path | None) -> Settings:

@@ -1,7 +1,8 @@
 """The hub sits for tasks that nobody has: it gives them to devices, and answers for them till then.
 
 What it looks at is driven by changes, never by a scan: a task that changed and those that come
-after it, the tasks whose need a changed device now meets. Tasks that wait for a device are kept in
+after it, the tasks whose need a changed device now meets, what a device that has gone may not
+start without a permit, and what is due by the clock. Tasks that wait for a device are kept in
 memory by need, so that a thousand devices reporting their disk do not touch a hundred thousand
 tasks; tasks that wait for others are found through their edges when those change. A round looks
 at no more than ROUND_MAX tasks in one transaction, which sees each task as it is by then.
@@ -10,12 +11,17 @@ at no more than ROUND_MAX tasks in one transaction, which sees each task as it i
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from hub import allocation, fleet, returned, seating
-from hub.allocation import DeviceState, Need
+from hub.allocation import BATTERY, Battery, DeviceState, Need
 from hub.fleet import Fleet
+from hub.release import PATIENCE, Patience
+from hub.round import Terms
+from shared.core.waiting import Waiting
 from shared.errors import StoreClosed, StoreCorrupt
 from shared.replica import Replica
 from shared.store.transaction import Change, Reading
@@ -25,14 +31,25 @@ RETRY_S = 1.0  # after a round that the store refused; nothing is lost, the task
 
 _ASKED = 100  # ids in one question: a fixed number, so that the statement is prepared once
 _MARKS = ", ".join(f"${n}" for n in range(1, _ASKED + 1))
-# What a change of these tasks may set free: they themselves, and what comes after them. CROSS
-# JOIN makes SQLite begin with the edges; it would rather look at every waiting task.
+# What a change of these tasks may set free: they themselves, what comes after them, what comes
+# before them and waits for them to be given back, and the next of their group. CROSS JOIN makes
+# SQLite begin with the edges; it would rather look at every waiting task.
+OPEN = "status IN ('waiting', 'running', 'cancelling')"
 TOUCHED = f"""SELECT id FROM tasks
-    WHERE id IN ({_MARKS}) AND status = 'waiting' AND seated = 0
+    WHERE id IN ({_MARKS}) AND {OPEN} AND (seated = 0 OR released = 1 OR unique_key IS NOT NULL)
     UNION SELECT e.task FROM edges e CROSS JOIN tasks t
-    WHERE e.after IN ({_MARKS}) AND t.id = e.task AND t.status = 'waiting' AND t.seated = 0"""  # noqa: S608 - ours
+    WHERE e.after IN ({_MARKS}) AND t.id = e.task AND t.status = 'waiting' AND t.seated = 0
+    UNION SELECT e.after FROM edges e CROSS JOIN tasks t
+    WHERE e.task IN ({_MARKS}) AND t.id = e.after AND t.status = 'waiting' AND t.seated = 0
+    UNION SELECT (SELECT o.id FROM tasks o WHERE o.site = t.site AND o.group_key = t.group_key
+        AND o.status IN ('waiting', 'running', 'cancelling', 'unknown')
+        AND o.status = 'waiting' AND o.seated = 0 ORDER BY o.created_at, o.id LIMIT 1) AS next
+    FROM tasks t WHERE t.id IN ({_MARKS}) AND t.group_key IS NOT NULL
+    AND next IS NOT NULL"""  # noqa: S608 - ours
 UNSEATED = """SELECT id FROM tasks WHERE status = 'waiting' AND seated = 0
     ORDER BY priority, id"""
+RELEASED = f"""SELECT id FROM tasks
+    WHERE device = $1 AND {OPEN} AND seated = 1 AND released = 1 ORDER BY id"""  # noqa: S608 - ours
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +62,10 @@ class Sitter:
         replica: Replica,
         connected: Callable[[], Set[str]],
         now_ms: Callable[[], int],
+        boot_ms: Callable[[], int],
         retry_s: float = RETRY_S,
+        patience: Patience = PATIENCE,
+        battery: Battery = BATTERY,
     ) -> None:
         """Build a sitter; ``run`` starts it.
 
@@ -54,18 +74,33 @@ class Sitter:
             connected: Devices with an open session, whose rows are already written; a set that
                 nobody changes once it was returned.
             now_ms: Wall clock, Unix ms.
+            boot_ms: Clock that counts suspended time and that nobody sets, ms.
             retry_s: Pause after a round that failed.
+            patience: How long to wait for silent devices.
+            battery: Below what charge a device gets nothing.
         """
         self._replica = replica
         self._retry_s = retry_s
         self._now_ms = now_ms
-        self._fleet = Fleet(connected)
+        self._boot_ms = boot_ms
+        self._silent: dict[str, int] = {}  # devices that are away, since when, boot clock
+        self._patience = patience
+        self._fleet = Fleet(connected, battery)
         self._changed: dict[str, None] = {}  # tasks to look at, in order of their change
         self._devices: set[str] = set()  # devices whose row changed
         self._due: dict[str, None] = {}  # unseated tasks for the next rounds, in order
         self._stuck: dict[Need, dict[str, None]] = {}  # ready, but no device can take them
         self._needs: dict[str, Need] = {}  # the same by task
+        self._later: dict[str, int] = {}  # tasks to look at again by the boot clock
+        self._waits: dict[str, Waiting] = {}
         self._wake = asyncio.Event()
+
+    def waits(self, task_id: str) -> Waiting | None:
+        """Return why a task waits, if neither its record nor a device explains it.
+
+        Any thread may call it.
+        """
+        return self._waits.get(task_id)
 
     @property
     def devices(self) -> Mapping[str, DeviceState]:
@@ -81,7 +116,7 @@ class Sitter:
         with self._replica.subscribe(self._heard):
             await self._load()
             while True:
-                await self._wake.wait()
+                await self._until_due()
                 self._wake.clear()
                 try:
                     await self._work()
@@ -119,6 +154,15 @@ class Sitter:
 
     # ------------------------------------------------------------------ what to look at
 
+    async def _until_due(self) -> None:
+        """Wait for a change, or for what is due by the clock."""
+        timeout = None
+        if self._later:
+            timeout = max(min(self._later.values()) - self._boot_ms(), 0) / 1000
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+
     def _heard(self, changes: list[Change]) -> None:
         for change in changes:
             if change.kind == "task":
@@ -133,13 +177,16 @@ class Sitter:
             return reading.query(UNSEATED), fleet.rows(reading, None)
 
         unseated, devices = await self._replica.read(question)
-        self._fleet.learn(devices)
+        self._learn(devices)
         self._due.update((task_id, None) for (task_id,) in unseated)
+        gone = [state.id for state in self._fleet.states.values() if not state.connected]
+        await self._look_at_gone(gone)
         self._wake.set()
 
     async def _work(self) -> None:
         """Run rounds until nothing is left to look at."""
         await self._look_at_devices()
+        self._look_at_clock()
         while self._changed or self._due or self._devices:
             await self._look_at_devices()
             await self._look_at_tasks()
@@ -153,12 +200,38 @@ class Sitter:
         except BaseException:
             self._devices |= names
             raise
-        changed = [self._fleet.states[device] for device in self._fleet.learn(rows)]
+        changed = self._learn(rows)
+        await self._look_at_gone([device.id for device in changed if not device.connected])
         for wanted in list(self._stuck) if changed else ():
             if any(allocation.fits(wanted, device) for device in changed):
                 for task_id in self._stuck.pop(wanted):
                     del self._needs[task_id]
                     self._due[task_id] = None
+
+    def _learn(self, rows: list[tuple[Any, ...]]) -> list[DeviceState]:
+        """Take rows of devices; note since when those that are away are silent.
+
+        At the hub's start that is then: before, it was the hub that heard nobody.
+        """
+        changed = [self._fleet.states[device] for device in self._fleet.learn(rows)]
+        for device in changed:
+            if device.connected:
+                self._silent.pop(device.id, None)
+            else:
+                self._silent.setdefault(device.id, self._boot_ms())
+        return changed
+
+    async def _look_at_gone(self, devices: list[str]) -> None:
+        """Note what devices that are not here may not start without a permit."""
+        for device in devices:
+            rows = await self._replica.read(partial(_released, device=device))
+            self._due.update(dict.fromkeys(rows))
+
+    def _look_at_clock(self) -> None:
+        boot_ms = self._boot_ms()
+        for task_id in [t for t, due_ms in self._later.items() if due_ms <= boot_ms]:
+            self._forget(task_id)
+            self._due[task_id] = None
 
     async def _look_at_tasks(self) -> None:
         """Note the unseated tasks that changes have touched."""
@@ -178,16 +251,22 @@ class Sitter:
         batch = list(islice(self._due, ROUND_MAX))
         if not batch:
             return
-        states, now_ms = self._fleet.states, self._now_ms()
-        stuck = await self._replica.write(lambda tx: seating.sit(tx, batch, states, now_ms))
+        states = self._fleet.states
+        terms = Terms(self._now_ms(), self._boot_ms(), dict(self._silent), self._patience)
+        found = await self._replica.write(lambda tx: seating.sit(tx, batch, states, terms))
         for task_id in batch:
             del self._due[task_id]
-        for task_id, wanted in stuck.items():
+            self._forget(task_id)
+        for task_id, wanted in found.stuck.items():
             self._needs[task_id] = wanted
             self._stuck.setdefault(wanted, {})[task_id] = None
+        self._waits.update(found.waits)
+        self._later.update(found.later)
 
     def _forget(self, task_id: str) -> None:
-        """Drop a task from those that no device can take: it may be over by now."""
+        """Drop what is noted of a task: it may be over by now."""
+        self._later.pop(task_id, None)
+        self._waits.pop(task_id, None)
         wanted = self._needs.pop(task_id, None)
         if wanted is None:
             return
@@ -204,3 +283,7 @@ def _touched(reading: Reading, ids: list[str]) -> list[str]:
         padded = some + [""] * (_ASKED - len(some))
         found.update((task_id, None) for (task_id,) in reading.query(TOUCHED, *padded))
     return list(found)
+
+
+def _released(reading: Reading, device: str) -> list[str]:
+    return [task_id for (task_id,) in reading.query(RELEASED, device)]

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 import msgspec
 
+from shared.api import task_actions
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import Spec
 from shared.core.record import Record
+from shared.core.vector import Vector
 from shared.core.waiting import StatusOf, Waiting
 from shared.replica import Replica
-from shared.store.transaction import Reading
+from shared.store.transaction import Reading, Transaction
 
 Explain = Callable[[Task, StatusOf, int], Waiting | None]
+Retry = Callable[[Transaction, str, str, Vector | None], None]  # task, actor, what was seen
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -53,6 +56,7 @@ class NodeContext:
         explain: Why a waiting task waits here; None: it does not.
         is_stale: Whether the report that a piece of equipment shows is no longer fresh.
         can_run: Agent: whether this device runs such a task; None: this node runs none.
+        retry: Lets a dead task run again, as far as this node may.
         samples: Numbers for ``/metrics`` that only this end has.
     """
 
@@ -68,6 +72,7 @@ class NodeContext:
     explain: Explain
     is_stale: Callable[[Record], bool] = never_stale
     can_run: Callable[[Spec], bool] | None = None
+    retry: Retry = task_actions.retry
     samples: Callable[[], Iterable[Sample]] = no_samples
 
 

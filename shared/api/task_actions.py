@@ -8,14 +8,7 @@ stay on the record until the sitter answers (``docs/architecture.md``, the seat)
 from shared.api import task_events
 from shared.core import record as records
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import (
-    Allocation,
-    CancelRequest,
-    PriorityRequest,
-    Progress,
-    Seat,
-    Task,
-)
+from shared.core.kinds.task import CancelRequest, PriorityRequest, Progress, Task
 from shared.core.kinds.task_spec import (
     Priority,
 )
@@ -43,7 +36,7 @@ def cancel(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None
         NotFound: No such task here.
         IllegalMove: It has ended, or nobody knows whether it did.
     """
-    record, task = _known(tx, task_id)
+    task = known(tx, task_id)
     if task.status in ENDED:
         raise IllegalMove(f"the task is {task.status} already; nothing is left to cancel")
     if task.status is Status.UNKNOWN:
@@ -55,7 +48,7 @@ def cancel(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None
         task_events.append(
             tx, task_id, task.site, "task.cancel_requested", CancelRequest(), actor, seen
         )
-    if task.allocation is None and (at_hub or _known_here_alone(tx, record)):
+    if task.allocation is None and (at_hub or _known_here_alone(tx, tx.record("task", task_id))):
         # An agent writes both: had its submission reached the hub and been allocated there after
         # all, this status is refused, and the request remains for the device to answer.
         progress = Progress(move(task.status, Signal.CANCEL), reason=f"cancelled by {actor}")
@@ -75,7 +68,7 @@ def _known_here_alone(tx: Transaction, record: Record) -> bool:
 
 
 def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None) -> None:
-    """Let a dead task run again on its device, under a new allocation.
+    """Let a dead task that this agent gave itself run again here; ``hub/retry.py`` has the rest.
 
     Args:
         tx: The transaction.
@@ -86,38 +79,20 @@ def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None)
     Raises:
         NotFound: No such task here.
         IllegalMove: It is not dead; or another comes after it, which may have acted on its end; or
-            the hub gave it its device, and this is not the hub.
+            it is the hub that gave it its device.
     """
     del seen
-    _, task = _known(tx, task_id)
+    task = known(tx, task_id)
     if task.status is not Status.DEAD:
         raise IllegalMove(f"the task is {task.status}; only a dead one can be retried")
     followers = tx.query("SELECT task FROM edges WHERE after = $1 ORDER BY task LIMIT 1", task_id)
     if followers:
         raise IllegalMove(
             f"{followers[0][0]} comes after this task and may have acted on its end; "
-            "submit it anew instead"
+            "retry it at the hub, or submit it anew"
         )
-    if tx.node.role == "hub":
-        _retry_at_hub(tx, task, actor)
-    else:
-        _retry_here(tx, task, actor)
-    if task.cancel_asked:  # else the holder would cancel what this person wants to run
-        withdrawal = CancelRequest(withdrawn=True)
-        task_events.append(tx, task.id, task.site, "task.cancel_requested", withdrawal, actor)
-
-
-def _retry_at_hub(tx: Transaction, task: Task, actor: str) -> None:
-    held = task.allocation
-    if held is None:  # nobody ever had it: it waits to be allocated
-        progress = Progress(move(task.status, Signal.RETRY), reason=f"retried by {actor}")
-        task_events.append(tx, task.id, task.site, "task.status", progress, actor)
-        return
-    known = tx.query("SELECT incarnation FROM devices WHERE id = $1", held.device)
-    incarnation = known[0][0] if known else held.incarnation
-    allocation = Allocation(tx.node.epoch, held.n + 1, held.device, incarnation)
-    holders = tuple(dict.fromkeys((*task.holders, held.device)))
-    task_events.append(tx, task.id, task.site, "task.allocated", Seat(allocation, holders), actor)
+    _retry_here(tx, task, actor)
+    task_events.withdraw_cancel(tx, task, actor)
 
 
 def _retry_here(tx: Transaction, task: Task, actor: str) -> None:
@@ -140,7 +115,7 @@ def set_priority(
         NotFound: No such task here.
         IllegalMove: It no longer waits, or is to be cancelled.
     """
-    _, task = _known(tx, task_id)
+    task = known(tx, task_id)
     if task.status is not Status.WAITING:
         raise IllegalMove(f"the task is {task.status}; only a waiting one changes its priority")
     if task.cancel_asked:
@@ -154,9 +129,13 @@ def set_priority(
 # ------------------------------------------------------------------ parts
 
 
-def _known(tx: Transaction, task_id: str) -> tuple[Record, Task]:
-    record = tx.record("task", task_id)
-    task = tasks.read(record)
+def known(tx: Transaction, task_id: str) -> Task:
+    """Return a task.
+
+    Raises:
+        NotFound: No such task here.
+    """
+    task = tasks.read(tx.record("task", task_id))
     if task is None:
         raise NotFound(f"no task {task_id} is known here")
-    return record, task
+    return task

@@ -4,7 +4,7 @@ import msgspec
 
 from shared.core import event as events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, Seat
+from shared.core.kinds.task import Allocation, CancelRequest, Seat, Task
 from shared.core.vector import Vector
 from shared.store.transaction import Transaction
 
@@ -40,3 +40,57 @@ def append(
         actor=actor,
         seen=seen,
     )
+
+
+def take_back(
+    tx: Transaction,
+    task: Task,
+    *,
+    actor: str,
+    reason: str,
+    moved: bool = False,
+    over: bool = False,
+    refused_by: str | None = None,
+) -> None:
+    """Let the hub sit again: whatever older allocations still report is evidence from now on.
+
+    Args:
+        tx: The hub's transaction.
+        task: As it is.
+        actor: Who decided it.
+        reason: For people.
+        moved: Whether its device has not said that nothing runs there.
+        over: Whether somebody declares that all the same.
+        refused_by: The device, if it gave the task back without being asked to.
+    """
+    moved_so_far, over_so_far = after_leaving(task, moved=moved, over=over)
+    seat = Seat(
+        None,
+        task.holders,
+        n=task.seat.newest,
+        moved=moved_so_far,
+        over=over_so_far,
+        refused_by=refused_by,
+        reason=reason,
+    )
+    append(tx, task.id, task.site, "task.allocated", seat, actor)
+
+
+def after_leaving(
+    task: Task, *, moved: bool, over: bool = False
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return ``Seat.moved`` and ``Seat.over`` once the current allocation is no longer."""
+    if task.allocation is None:
+        return task.seat.moved, task.seat.over
+    n = task.allocation.n
+    return (
+        (*task.seat.moved, n) if moved else task.seat.moved,
+        (*task.seat.over, n) if over else task.seat.over,
+    )
+
+
+def withdraw_cancel(tx: Transaction, task: Task, actor: str) -> None:
+    """Take back a request to cancel; else the next holder would cancel what this person wants."""
+    if task.cancel_asked:
+        withdrawal = CancelRequest(withdrawn=True)
+        append(tx, task.id, task.site, "task.cancel_requested", withdrawal, actor)

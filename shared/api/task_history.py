@@ -85,10 +85,11 @@ def _words(body: msgspec.Struct) -> Said:
         case Spec():
             return _submitted(body), None, None
         case Seat(allocation=None):
-            return Status.QUEUED, None, "taken back"
+            return Status.QUEUED, None, body.reason or "taken back"
         case Seat(allocation=allocation):
             device = allocation.device if allocation else ""
-            return Status.QUEUED, None, f"allocated to {device}"
+            why = f": {body.reason}" if body.reason else ""
+            return Status.QUEUED, None, f"allocated to {device}{why}"
         case Progress():
             number = body.attempt.number if body.attempt else None
             return _moved(body), number, _reason(body)
@@ -109,7 +110,7 @@ def _requested(body: msgspec.Struct) -> tuple[int | None, str | None]:
             return body.claim.attempt, "asks the hub for leave to start"
         case Permit():
             with_locks = f" with {', '.join(body.locks)}" if body.locks else ""
-            return body.claim.attempt, f"may start{with_locks}"
+            return body.claim.attempt or None, body.reason or f"may start{with_locks}"
         case Reported():
             return body.claim.attempt, "reported progress"
         case _:

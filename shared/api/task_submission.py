@@ -352,6 +352,8 @@ def _may_seat_itself(
         return False  # what only the hub permits, only the hub gives: nothing is proved here
     if can_run is None or not can_run(spec):
         return False
+    if spec.shared_locks and tx.node.hub_epoch is not None:
+        return False  # the hub grants them, and only to what it has given
     mine = task_events.incarnation(tx, site)
     return all(_settled_here(tx, task, mine) for task in before)
 
@@ -360,8 +362,10 @@ def _settled_here(tx: Transaction, task: Task, incarnation: str) -> bool:
     """Whether this agent will know, on its own, how a predecessor ends.
 
     It holds its seat, or the end is one that nothing changes any more. Of others only the hub can
-    tell.
+    tell, also whether all ended that was dealt of one that was moved.
     """
+    if set(task.seat.moved) - set(task.seat.over):
+        return False
     if task.status in FINAL:
         return True
     allocation = task.allocation

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -15,7 +15,7 @@ from shared.api import (
     task_submission,
     task_summary,
 )
-from shared.api.conditional import Precondition, Seen
+from shared.api.conditional import Seen
 from shared.api.context import NodeContext, Topic
 from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, Page
 from shared.api.route import Answer, Call, Route, json, record
@@ -34,6 +34,7 @@ from shared.store import changes
 from shared.store.transaction import Reading, Transaction
 
 KIND = "task"
+T = TypeVar("T")
 
 # An id is a UUID, so that it is never taken for the name of another path, such as summary.
 ONE = "/api/tasks/{id:[0-9a-fA-F-]{36}}"
@@ -59,7 +60,7 @@ VALUES_MAX = 20  # of one filter; they share the line of a request
 Names = Annotated[tuple[Name, ...], msgspec.Meta(max_length=VALUES_MAX)]
 Requester = Annotated[str, msgspec.Meta(max_length=200)]
 Requesters = Annotated[tuple[Requester, ...], msgspec.Meta(max_length=VALUES_MAX)]
-Act = Callable[[Transaction, Vector | None], None]
+Act = Callable[[Transaction, Vector | None], T]
 
 
 class TaskQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,23 +161,25 @@ async def submit(call: Call) -> Answer:
 async def cancel(call: Call) -> Answer:
     """Cancel a task, or ask for it where it runs."""
     asked = await bodies.read(call.request, TaskRequest, required=False)
-    act = partial(task_actions.cancel, task_id=call.id, actor=call.actor)
-    return await _act(call, lambda tx, seen: act(tx, seen=seen), asked.seen)
+    change = partial(task_actions.cancel, task_id=call.id, actor=call.actor)
+    return await act(call, lambda tx, seen: change(tx, seen=seen), asked.seen)
 
 
 async def retry(call: Call) -> Answer:
     """Let a dead task run again."""
     asked = await bodies.read(call.request, TaskRequest, required=False)
-    act = partial(task_actions.retry, task_id=call.id, actor=call.actor)
-    return await _act(call, lambda tx, seen: act(tx, seen=seen), asked.seen)
+    again = call.context.retry
+    return await act(call, lambda tx, seen: again(tx, call.id, call.actor, seen), asked.seen)
 
 
 async def prioritise(call: Call) -> Answer:
     """Change the priority of a task that waits."""
     asked = await bodies.read(call.request, PriorityChange)
     priority = PRIORITY_WORDS[asked.priority]
-    act = partial(task_actions.set_priority, task_id=call.id, priority=priority, actor=call.actor)
-    return await _act(call, lambda tx, seen: act(tx, seen=seen), asked.seen)
+    change = partial(
+        task_actions.set_priority, task_id=call.id, priority=priority, actor=call.actor
+    )
+    return await act(call, lambda tx, seen: change(tx, seen=seen), asked.seen)
 
 
 def _submit(tx: Transaction, context: NodeContext, planned: Planned, site: str) -> Answer:
@@ -184,15 +187,34 @@ def _submit(tx: Transaction, context: NodeContext, planned: Planned, site: str) 
     return _single(tx, context, task, status=201 if is_new else 200, location=True)
 
 
-async def _act(call: Call, act: Act, seen: str | None) -> Answer:
+def _plainly(shown: TaskView, _found: object) -> TaskView:
+    return shown
+
+
+async def act(
+    call: Call,
+    change: Act[T],
+    seen: str | None,
+    show: Callable[[TaskView, T], TaskView] = _plainly,
+) -> Answer:
+    """Do something with the task of the path, and answer with the task.
+
+    Args:
+        call: The request.
+        change: What to do.
+        seen: From the body: what the caller had seen.
+        show: The answer, from the task and what ``change`` returned.
+    """
     known = conditional.read(call.request, seen)
-    return await idempotency.write(call, partial(_acted, call=call, act=act, known=known))
 
+    def acted(tx: Transaction) -> Answer:
+        held = tx.record(KIND, call.id)
+        found = change(tx, conditional.check(known, held) if held.is_known else None)
+        context = call.context
+        shown = task_queries.get(tx, call.id, context.explain, context.now_ms())
+        return record(show(shown, found), shown.etag)
 
-def _acted(tx: Transaction, call: Call, act: Act, known: Precondition) -> Answer:
-    held = tx.record(KIND, call.id)
-    act(tx, conditional.check(known, held) if held.is_known else None)
-    return _single(tx, call.context, call.id)
+    return await idempotency.write(call, acted)
 
 
 # ------------------------------------------------------------------ what is served

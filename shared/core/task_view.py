@@ -8,7 +8,14 @@ import msgspec
 from shared.core import instants
 from shared.core import record as records
 from shared.core.event import Dot
-from shared.core.kinds.task import Allocation, Attempt, Claim, Failure, Reported, Task
+from shared.core.kinds.task import (
+    Allocation,
+    Attempt,
+    Claim,
+    Failure,
+    Reported,
+    Task,
+)
 from shared.core.kinds.task_spec import Check, Edge, Retry
 from shared.core.lifecycle import ACTING, Status
 from shared.core.record import Record
@@ -39,6 +46,15 @@ class AttemptView(msgspec.Struct, frozen=True):
     output: dict[str, Any] | None
 
 
+class AllocationView(msgspec.Struct, frozen=True):
+    """Which device has a task, and why this one: the terms of the choice."""
+
+    epoch: str | None
+    n: int
+    device: str
+    terms: dict[str, float]
+
+
 class TaskChange(msgspec.Struct, frozen=True):
     """An entry of a task's history."""
 
@@ -52,7 +68,11 @@ class TaskChange(msgspec.Struct, frozen=True):
 
 
 class TaskView(msgspec.Struct, frozen=True):
-    """A task as the API shows it."""
+    """A task as the API shows it.
+
+    ``double_run``: it was moved away from a device that had not said that nothing runs there, and
+    attempts under both allocations are known. Only as far as ``attempts`` are listed.
+    """
 
     id: str
     site: str
@@ -61,6 +81,8 @@ class TaskView(msgspec.Struct, frozen=True):
     priority: str
     requester: str
     device: str | None
+    allocation: AllocationView | None
+    double_run: bool
     requires: tuple[str, ...]
     after: tuple[Edge, ...]
     not_before: str | None
@@ -104,9 +126,19 @@ def view(
     *,
     waiting: Waiting | None,
     attempts: Sequence[AttemptView] = (),
+    acted: Sequence[AttemptView] | None = None,
     history: Sequence[TaskChange] = (),
 ) -> TaskView:
-    """Return the task as the API shows it; ``waiting`` says why, if its status is waiting."""
+    """Return the task as the API shows it.
+
+    Args:
+        task: The task.
+        record: Its record.
+        waiting: Why it waits, if its status is waiting.
+        attempts: Those to show.
+        acted: All of them, where only the newest are to be shown.
+        history: What to show of it.
+    """
     spec = task.spec
     status = shown_status(task, waiting)
     is_waiting = task.status is Status.WAITING and status is not Status.CANCELLING
@@ -117,7 +149,9 @@ def view(
         payload=spec.payload,
         priority=task.priority.word,
         requester=spec.requester,
-        device=task.allocation.device if task.allocation else spec.device,
+        device=task.shown_device,
+        allocation=_allocation(task),
+        double_run=is_double(task, attempts if acted is None else acted),
         requires=spec.requires,
         after=spec.after,
         not_before=instants.text_or_none(spec.not_before_ms),
@@ -143,6 +177,24 @@ def view(
         updated_at=instants.text(task.updated_ms),
         etag=records.etag(record),
     )
+
+
+def is_double(task: Task, attempts: Sequence[AttemptView]) -> bool:
+    """Say whether a task is known to have acted twice over.
+
+    Under an allocation that was moved, and a later one; or at a device that was given the same
+    submission by its client while the hub gave it to another.
+    """
+    acted = {attempt.claim.n for attempt in attempts}
+    is_moved = any(n in acted and max(acted) > n for n in task.seat.moved)
+    return is_moved or any(attempt.device not in task.holders for attempt in attempts)
+
+
+def _allocation(task: Task) -> AllocationView | None:
+    given = task.allocation
+    if given is None:
+        return None
+    return AllocationView(given.epoch, given.n, given.device, task.seat.terms)
 
 
 def attempt_view(

@@ -20,14 +20,17 @@ from shared.sync.pieces import Stretch
 SITE_OF = sql("SELECT site FROM devices WHERE id = $1")
 WRITE_DEVICE = sql(
     """INSERT INTO devices (id, site, incarnation, last_seen_at, backlog, clock, clock_offset_ms,
-        disk_free_bytes, version, types, capabilities, position)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        disk_free_bytes, version, types, capabilities, position, zone, battery_pct, x_m, y_m,
+        charger_m)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
     ON CONFLICT (id) DO UPDATE SET
         incarnation = excluded.incarnation, last_seen_at = excluded.last_seen_at,
         backlog = excluded.backlog, clock = excluded.clock,
         clock_offset_ms = excluded.clock_offset_ms, disk_free_bytes = excluded.disk_free_bytes,
         version = excluded.version, types = excluded.types,
-        capabilities = excluded.capabilities, position = excluded.position"""
+        capabilities = excluded.capabilities, position = excluded.position,
+        zone = excluded.zone, battery_pct = excluded.battery_pct, x_m = excluded.x_m,
+        y_m = excluded.y_m, charger_m = excluded.charger_m"""
 )
 SEEN = sql("UPDATE devices SET last_seen_at = $2, position = $3 WHERE id = $1")
 
@@ -124,6 +127,11 @@ def note_status(
         json.dumps(status.types),
         json.dumps(status.capabilities),
         tx.announce("device", device),
+        status.zone,
+        status.battery_pct,
+        status.x_m,
+        status.y_m,
+        status.charger_m,
     )
 
 

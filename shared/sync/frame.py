@@ -29,6 +29,7 @@ LEVEL = 3  # 340 MB/s at a ratio of 4.7 on event batches; higher levels gain a f
 
 _PLAIN, _ZSTD = b"\x00", b"\x01"
 
+Metres = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 Seq = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -40,7 +41,23 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DeviceStatus(msgspec.Struct, frozen=True):
-    """What a device tells of itself; the hub keeps the last one and journals none."""
+    """What a device tells of itself; the hub keeps the last one and journals none.
+
+    Attributes:
+        backlog: Events not yet at the hub.
+        clock: How far its clock is to be trusted.
+        version: Of the program.
+        types: Task types that it runs.
+        capabilities: What tasks may require of it.
+        load: Attempts that run.
+        disk_free_bytes: None: not known.
+        now_ms: Its wall clock, Unix ms.
+        zone: Where it is, by name.
+        battery_pct: How full its battery is.
+        x_m: Where it is, metres.
+        y_m: The same.
+        charger_m: Its way to the charger, metres.
+    """
 
     backlog: int
     clock: str
@@ -50,6 +67,11 @@ class DeviceStatus(msgspec.Struct, frozen=True):
     load: int = 0
     disk_free_bytes: int | None = None
     now_ms: int = 0
+    zone: str | None = None
+    battery_pct: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
+    x_m: Metres | None = None
+    y_m: Metres | None = None
+    charger_m: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import msgspec
 
+from hub.retry import retry
 from shared.api import task_actions, task_submission
 from shared.api.task_submission import Submission
 from shared.core import event as events
@@ -100,7 +101,8 @@ class Node:
         await self.replica.write(lambda tx: task_actions.cancel(tx, task_id, actor))
 
     async def retry(self, task_id: str, actor: str = "ada") -> None:
-        await self.replica.write(lambda tx: task_actions.retry(tx, task_id, actor))
+        again = retry if self.replica.node.is_hub else task_actions.retry
+        await self.replica.write(lambda tx: again(tx, task_id, actor))
 
     async def report(self, task_id: str, status: Status, **fields: Any) -> None:
         """Write a status as the holder of the task's seat would."""
@@ -158,7 +160,7 @@ def seat_at(tx: Transaction, task_id: str, device: str, incarnation: str = "aaa"
     """Give a task to a device as the hub does."""
     task = tasks.read(tx.record("task", task_id))
     assert task is not None
-    n = tasks.rank(task.allocation) + 2
+    n = task.seat.newest + 1
     epoch = tx.node.epoch if tx.node.is_hub else tx.node.hub_epoch or "e81c"
     tx.append(
         site=task.site,

@@ -12,9 +12,12 @@ from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
 
 from hub import api as hub_api
 from hub import outbox, schedules, webhooks
+from hub.retry import retry
 from hub.settings import Webhook
+from shared.api import task_actions
 from shared.api.app import make_app
 from shared.api.context import NodeContext
+from shared.api.route import Route
 from shared.core.kinds.task_spec import Spec
 from shared.core.waiting import why
 from shared.replica import Replica
@@ -130,8 +133,9 @@ async def serve_node(
     is_stale: Callable[[Any], bool] = lambda _record: False,
     hooks: tuple[Webhook, ...] = (),
     can_run: Callable[[Spec], bool] | None = None,
+    more: tuple[Route, ...] = (),
 ) -> AsyncIterator[Served]:
-    """Open a node and serve it on a free port."""
+    """Open a node and serve it on a free port, with ``more`` routes of its own."""
     async with open_node(folder, role, device) as node:
         context = NodeContext(
             replica=node.replica,
@@ -146,11 +150,13 @@ async def serve_node(
             explain=lambda task, status_of, now_ms: why(task, now_ms, status_of),
             is_stale=is_stale,
             can_run=can_run,
+            retry=retry if role == "hub" else task_actions.retry,
         )
         routes = (
             *hub_api.routes(lambda: CONNECTED),
             *schedules.ROUTES,
             *webhooks.routes(hooks),
+            *more,
         )
         if hooks:
             await node.replica.write(lambda tx: outbox.open_all(tx, hooks))

@@ -39,6 +39,11 @@ async def test_devices_are_listed_as_last_heard(hub: Served) -> None:
         "incarnation",
         "types",
         "capabilities",
+        "zone",
+        "battery_pct",
+        "x_m",
+        "y_m",
+        "charger_m",
         "held_apart",
     }
     assert (robot["held_apart"], tablet["held_apart"]) == (0, 0)

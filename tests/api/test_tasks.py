@@ -12,6 +12,8 @@ TASK_FIELDS = {
     "priority",
     "requester",
     "device",
+    "allocation",
+    "double_run",
     "requires",
     "after",
     "not_before",

@@ -1,8 +1,5 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -10,92 +7,16 @@ from random import Random
 import pytest
 
 from hub import returned, seating
-from hub.explain import HubExplain
 from hub.fleet import Fleet
-from hub.sitter import RETRY_S, ROUND_MAX, Sitter
-from shared.api import task_queries, task_submission
-from shared.core.kinds.task import Outcome, Task
+from hub.round import Terms
+from hub.sitter import ROUND_MAX, Sitter
+from shared.api import task_submission
+from shared.core.kinds.task import Outcome
 from shared.core.lifecycle import ENDED, Status
-from shared.core.task_view import TaskView
 from shared.store.store import Store
-from shared.store.transaction import Change, Transaction
-from tests.api.nodes import SITE, Node, carry, hello, open_node, seat_at, submission
-
-WITHIN_S = 10
-
-
-@dataclass
-class Hub:
-    """A hub with a sitter that runs, and the devices that are connected to it."""
-
-    node: Node
-    sitter: Sitter
-    connected: set[str] = field(default_factory=set)
-
-    async def connect(self, device: str, incarnation: str = "aaa", **row: tuple[str, ...]) -> None:
-        await hello(self.node.replica, device, incarnation=incarnation, **row)
-        self.connected.add(device)
-        self.sitter.poke()
-
-    def disconnect(self, device: str) -> None:
-        self.connected.discard(device)
-        self.sitter.poke()
-
-    async def until(self, is_so: Callable[[Task], bool], task_id: str) -> Task:
-        """Wait until a task is as it should be."""
-        changed = asyncio.Event()
-
-        def heard(changes: list[Change]) -> None:
-            if any(change.subject == task_id for change in changes):
-                changed.set()
-
-        with self.node.replica.subscribe(heard):
-            async with asyncio.timeout(WITHIN_S):
-                while not is_so(task := await self.node.task(task_id)):
-                    await changed.wait()
-                    changed.clear()
-        return task
-
-    async def seated(self, task_id: str) -> str:
-        """Wait until a task is allocated; return its device."""
-        task = await self.until(lambda t: t.allocation is not None, task_id)
-        assert task.allocation is not None
-        return task.allocation.device
-
-    async def settle(self) -> None:
-        """Wait until the sitter has looked at all that was written: it seats one more task."""
-        probe = await self.node.submit(type="probe", payload={})
-        await self.connect("probe", types=("probe",))
-        await self.seated(probe)
-
-    async def view(self, task_id: str) -> TaskView:
-        explain = HubExplain(lambda: self.sitter.devices)
-        return await self.node.replica.read(
-            lambda r: task_queries.get(r, task_id, explain, self.node.clock())
-        )
-
-
-@asynccontextmanager
-async def open_hub(
-    folder: Path, connected: set[str] | None = None, retry_s: float = RETRY_S
-) -> AsyncIterator[Hub]:
-    async with open_node(folder, "hub", "hub") as node:
-        here = set[str]() if connected is None else connected
-        sitter = Sitter(node.replica, lambda: frozenset(here), node.clock, retry_s)
-        running = asyncio.ensure_future(sitter.run())
-        try:
-            yield Hub(node, sitter, here)
-        finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    async with open_hub(tmp_path) as opened:
-        yield opened
-
+from shared.store.transaction import Transaction
+from tests.api.nodes import SITE, carry, hello, open_node, seat_at, submission
+from tests.hub.hubs import WITHIN_S, Hub, open_hub
 
 # ------------------------------------------------------------------ allocation
 
@@ -136,13 +57,13 @@ async def test_a_device_that_learns_a_type_gets_what_waited_for_it(hub: Hub) -> 
 async def test_a_pinned_task_waits_for_its_device_and_says_since_when(hub: Hub) -> None:
     await hub.connect("robot-1")
     await hub.connect("robot-2")
-    hub.disconnect("robot-2")
+    await hub.disconnect("robot-2")
     task_id = await hub.node.submit(device="robot-2")
     await hub.settle()
     assert (await hub.view(task_id)).waits_for[0].message == "robot-2 is away"
     await hub.connect("robot-2")
     assert await hub.seated(task_id) == "robot-2"
-    hub.disconnect("robot-2")
+    await hub.disconnect("robot-2")
     await hub.settle()
     shown = await hub.view(task_id)
     assert (shown.status, shown.device) == ("blocked", "robot-2")
@@ -189,7 +110,7 @@ async def test_what_waited_when_the_hub_stopped_is_allocated_when_it_starts(
     async with open_hub(tmp_path) as hub:
         task_id = await hub.node.submit()
         await hub.connect("robot-1")
-        hub.disconnect("robot-1")
+        await hub.disconnect("robot-1")
     async with open_hub(tmp_path, {"robot-1"}) as hub:
         assert await hub.seated(task_id) == "robot-1"
 
@@ -211,11 +132,11 @@ async def test_a_task_is_never_given_to_a_journal_that_its_device_left(tmp_path:
         await hello(node.replica, "robot-1", incarnation="ccc")
         for incarnation, is_given in (("aaa", False), ("ccc", True)):
             fleet = Fleet(lambda: {"robot-1"})
-            row = ("robot-1", SITE, incarnation, '["command"]', "[]", 0)
+            row = ("robot-1", SITE, incarnation, '["command"]', "[]", 0, *[None] * 5)
             assert fleet.learn([row]) == {"robot-1"}
-            sit = partial(seating.sit, batch=[task_id], devices=fleet.states, now_ms=0)
-            stuck = await node.replica.write(sit)
-            assert (task_id not in stuck) is is_given
+            sit = partial(seating.sit, batch=[task_id], devices=fleet.states, terms=Terms(0))
+            found = await node.replica.write(sit)
+            assert (task_id not in found.stuck) is is_given
             assert ((await node.task(task_id)).allocation is not None) is is_given
 
 
@@ -224,7 +145,7 @@ async def test_a_round_that_finds_the_disk_full_is_repeated(tmp_path: Path) -> N
     here = set[str]()
     async with open_hub(tmp_path, here, retry_s=0.01) as hub:
         await hub.connect("robot-1")
-        hub.disconnect("robot-1")
+        await hub.disconnect("robot-1")
         ids = [await hub.node.submit() for _ in range(200)]
         await hub.settle()
         failed = asyncio.Event()
@@ -386,7 +307,7 @@ async def test_more_than_one_transaction_of_tasks_are_settled_once_each(
 
         ids = await node.replica.write(deal)
         await node.report(ids[7], Status.RUNNING, number=1)
-        sitter = Sitter(node.replica, lambda: frozenset[str](), node.clock)
+        sitter = Sitter(node.replica, lambda: frozenset[str](), node.clock, node.clock)
         assert await sitter.device_returned("robot-1", "bbb") == count
         seats = [(await node.task(task_id)).allocation for task_id in (ids[0], ids[7], ids[-1])]
         assert [seat.n for seat in seats if seat] == [2 if on_orphan == "requeue" else 1] * 3
@@ -406,6 +327,22 @@ async def test_a_cancel_asked_of_a_lost_journal_is_done_where_a_second_run_is_ha
     await hub.sitter.device_returned("robot-1", "bbb")
     for task_id in ids:
         assert (await hub.node.task(task_id)).status is Status.CANCELLED
+
+
+async def test_what_needed_a_permit_and_had_none_is_simply_given_anew(hub: Hub) -> None:
+    await hub.connect("robot-1")
+    waits, acts = [await hub.node.submit(offline="release") for _ in range(2)]
+    await hub.seated(waits)
+    await hub.seated(acts)
+    await hub.ask_start(acts)
+    await hub.permitted(acts)
+    await hub.connect("robot-1", "bbb")
+    assert await hub.sitter.device_returned("robot-1", "bbb") == 2
+    task = await hub.until(
+        lambda t: t.allocation is not None and t.allocation.incarnation == "bbb", waits
+    )
+    assert (task.status, task.seat.moved) == (Status.WAITING, ())
+    assert (await hub.node.task(acts)).status is Status.UNKNOWN
 
 
 async def test_what_an_agent_gave_itself_is_settled_too(hub: Hub, tmp_path: Path) -> None:
@@ -457,7 +394,7 @@ async def _anything(hub: Hub, chance: Random, ids: list[str]) -> None:
     if what < 0.15:
         await hub.connect(robot, capabilities=("lift",) if chance.random() < 0.5 else ())
     elif what < 0.3:
-        hub.disconnect(robot)
+        await hub.disconnect(robot)
     elif what < 0.4 and ids:
         task = await hub.node.task(chance.choice(ids))
         if task.status not in ENDED:

@@ -3,4 +3,8 @@
 ``world.py`` builds a hub and some agents over in-memory SQLite. ``faults.py`` breaks them,
 ``workload.py`` uses them, ``ghost.py`` remembers what really happened, ``promises.py`` and
 ``healed.py`` compare. ``planted.py`` breaks single rules on purpose, to prove the comparison.
+
+``dispatch_world.py`` is the same fleet at work: ``desk.py`` is the hub that deals and its people,
+``robots.py`` are the devices, ``ground.py`` stands beside them and sees who really acts.
+``dispatch_bugs.py`` leaves out single rules of dispatch.
 """

@@ -227,7 +227,7 @@ class Workload:
         def deed(author: Author) -> None:
             held = task.read(author.tx.record("task", task_id))
             assert held is not None
-            n = max(task.rank(held.allocation), 0) + 1
+            n = held.seat.newest + 1
             given = Allocation(author.tx.node.epoch, n, agent.name, incarnation)
             holders = tuple(dict.fromkeys((*held.holders, agent.name)))
             author.append("task.allocated", task_id, task.SEAT, Seat(given, holders))

@@ -22,7 +22,7 @@ from shared.core.clock import Stamp, at_ms
 from shared.core.event import device_of
 from shared.core.ids import Name
 from shared.core.kinds.task_spec import Priority, Spec
-from shared.core.lifecycle import Status
+from shared.core.lifecycle import ENDED, Status
 from shared.core.record import Record
 
 SPEC = "spec"
@@ -72,11 +72,26 @@ class Seat(msgspec.Struct, frozen=True):
         allocation: None: nobody has it any more, the hub sits.
         holders: Devices that ever held the seat; their reports are evidence, never refused.
         terms: Why this device: the terms of the choice, name and value.
+        n: Number of the newest allocation so far: it goes on rising while nobody has the task.
+        moved: Allocations taken from their devices without these having said that nothing runs.
+        over: Those of ``moved`` that a person, or what the hub knows, declares to be over.
+        refused_by: The device that gave the task back of its own accord, and not asked to.
+        reason: For people: why it changed hands.
     """
 
     allocation: Allocation | None
     holders: tuple[str, ...]
     terms: dict[str, float] = {}
+    n: Number = 0
+    moved: tuple[Number, ...] = ()
+    over: tuple[Number, ...] = ()
+    refused_by: str | None = None
+    reason: str | None = None
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest allocation so far; 0: none, or one that an agent gave itself."""
+        return max(self.n, self.allocation.n if self.allocation else 0)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -149,10 +164,14 @@ class StartRequest(msgspec.Struct, frozen=True):
 
 
 class Permit(msgspec.Struct, frozen=True):
-    """Body of ``task.permitted``: this claim may start, and has these locks, all of them."""
+    """Body of ``task.permitted``: this claim may start, and has these locks, all of them.
+
+    With ``reason``: a person has taken a lock away since; attempt 0 is no claim, so none may start.
+    """
 
     claim: Claim
     locks: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 class RecallRequest(msgspec.Struct, frozen=True):
@@ -232,6 +251,7 @@ class Task(msgspec.Struct, frozen=True):
         start_asked: The claim that its device would start, and waits for leave to; None: none.
         permit: The hub's newest leave to start a claim, or None.
         reported: What the newest run said of itself, or None.
+        seat: Who has it, and how it came to that.
         created_ms: When it was submitted, Unix ms.
         updated_ms: When it last changed, Unix ms.
     """
@@ -252,6 +272,16 @@ class Task(msgspec.Struct, frozen=True):
     start_asked: Claim | None = None
     permit: Permit | None = None
     reported: Reported | None = None
+    seat: Seat = Seat(None, ())
+
+    @property
+    def shown_device(self) -> str | None:
+        """The device that has it, had it when it ended, or else is the one that may."""
+        if self.allocation is not None:
+            return self.allocation.device
+        if self.status in ENDED and self.holders:
+            return self.holders[-1]
+        return self.spec.device
 
     @property
     def origin_device(self) -> str:
@@ -276,8 +306,8 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def is_returned(self) -> bool:
-        """Whether its device gave it back: nobody starts it under the current allocation."""
-        return self.progress is not None and self.progress.returned
+        """Whether its device has given it back, and the hub has not yet taken it."""
+        return self.allocation is not None and self.progress is not None and self.progress.returned
 
     @property
     def is_permitted(self) -> bool:
@@ -296,7 +326,7 @@ def read(record: Record) -> Task | None:
     spec = _spec(submitted.body_bytes)
     seat_event = records.latest(record.register(SEAT))
     seat = _seat(seat_event.body_bytes) if seat_event else Seat(None, ())
-    progress = _current(record, seat.allocation)
+    progress = _current(record, seat)
     asked = _body(record, PRIORITY, _priority)
     asked_start = _body(record, START, _start)
     newest = max(
@@ -322,6 +352,7 @@ def read(record: Record) -> Task | None:
         start_asked=asked_start.claim if asked_start else None,
         permit=_body(record, PERMIT, _permit),
         reported=_reported_of(record, seat.allocation),
+        seat=seat,
     )
 
 
@@ -348,21 +379,30 @@ def _reported_of(record: Record, allocation: Allocation | None) -> Reported | No
     return said if (said.claim.epoch, said.claim.n) == (allocation.epoch, allocation.n) else None
 
 
-def rank(allocation: Allocation | None) -> int:
-    """Order of allocations within one hub epoch: -1 before any, then their numbers."""
-    return -1 if allocation is None else allocation.n
+def rank(allocation: Allocation | None) -> tuple[int, int]:
+    """Order of allocations within one hub epoch: none, an agent's own, the hub's by number.
+
+    An agent that retries offline numbers on without the hub: that must never outrank the hub's.
+    """
+    if allocation is None:
+        return 0, 0
+    return (1 if allocation.epoch is None else 2), allocation.n
 
 
-def _current(record: Record, allocation: Allocation | None) -> Progress | None:
+def _current(record: Record, seat: Seat) -> Progress | None:
     """Return the newest move that was made under the newest allocation.
 
-    An older allocation's report is evidence: it stays in history and does not show here.
+    An older allocation's report is evidence: it stays in history and does not show here. While the
+    hub has the task back, only its own moves count.
     """
     siblings = record.register(STATUS).siblings
     if not siblings:
         return None
     moves = [(e, _progress(e.body_bytes)) for e in siblings]
-    mine = [(e, p) for e, p in moves if rank(p.allocation) >= rank(allocation)]
+    if seat.allocation is None and seat.holders:
+        mine = [(e, p) for e, p in moves if p.allocation is None]
+    else:
+        mine = [(e, p) for e, p in moves if rank(p.allocation) >= rank(seat.allocation)]
     if not mine:
         return None
     top = max(mine, key=lambda m: (rank(m[1].allocation), m[0].header.at, m[0].dot))

@@ -11,18 +11,21 @@ from shared.core.kinds.task import (
     BODIES,
     REGISTER_OF,
     SPEC,
+    STATUS,
     Permit,
     Progress,
     Reported,
     Seat,
     StartRequest,
     Task,
+    rank,
     read,
 )
-from shared.core.kinds.task_spec import Spec
+from shared.core.kinds.task_spec import Offline, Spec
 from shared.core.lifecycle import Status
 from shared.core.policy import Policy
 from shared.core.record import Record
+from shared.core.vector import Vector, covers
 from shared.errors import Invalid
 
 NO_DEADLINE = 2**53 - 1  # sorts after every other
@@ -53,9 +56,8 @@ def _judge(event: Event, body: Any, find: Callable[[], Record], is_hub: bool) ->
             return _judge_seat(task, body, device)
         case Permit():
             return "only the hub permits"
-        case Progress() if device not in task.holders:
-            own = _takes_back(task, body, device) or _ran_its_own(task, body, device)
-            return None if own else f"{device} never had the seat of this task"
+        case Progress():
+            return _judge_progress(record, task, body, event)
         case Reported() | StartRequest() if device not in task.holders:
             return f"{device} never had the seat of this task"
         case _:
@@ -83,6 +85,34 @@ def _ran_its_own(task: Task, progress: Progress, device: str) -> bool:
     return is_own and device in task.submitters
 
 
+def _judge_progress(record: Record, task: Task, progress: Progress, event: Event) -> str | None:
+    """A device reports for itself, under an allocation that it had, and hides no newer report."""
+    device, given = device_of(event.header.origin), progress.allocation
+    if given is not None and given.device != device:
+        return f"{device} cannot report for {given.device}"
+    is_own = _takes_back(task, progress, device) or _ran_its_own(task, progress, device)
+    if device not in task.holders and not is_own:
+        return f"{device} never had the seat of this task"
+    if _hides_newer(record, task, progress, event.header.seen):
+        return "a report under an older allocation cannot replace what newer ones reported"
+    return None
+
+
+def _hides_newer(record: Record, task: Task, progress: Progress, seen: Vector) -> bool:
+    """Say whether evidence would replace reports under the current allocation.
+
+    A former holder that is told what the new one does would otherwise, with its last word, make
+    that look as if it had never started.
+    """
+    if progress.allocation is None or rank(progress.allocation) >= rank(task.allocation):
+        return False
+    return any(
+        covers(seen, e.header.origin, e.header.seq)
+        and rank(_progress(e.body_bytes).allocation) > rank(progress.allocation)
+        for e in record.register(STATUS).siblings
+    )
+
+
 def _takes_back(task: Task, progress: Progress, device: str) -> bool:
     """Say whether a device cancels its own submission, which nobody has."""
     is_cancel = progress.status is Status.CANCELLED and progress.allocation is None
@@ -96,8 +126,9 @@ def _judge_seat(task: Task, seat: Seat, device: str) -> str | None:
         return "only the hub allocates to others"
     if device not in task.submitters:
         return f"{device} did not submit this task"
-    if task.allocation is not None and task.allocation.epoch is not None:
-        return "the hub allocated this task"
+    given = task.allocation
+    if (given is not None and given.epoch is not None) or (given is None and task.holders):
+        return "the hub has this task, or has allocated it"
     return None
 
 
@@ -134,6 +165,7 @@ TASKS = Table(
         "group_key",
         "deadline",
         "unique_key",
+        "released",
     ),
     counter=Counter("task_counts", ("site", "status", "type", "priority")),
 )
@@ -166,22 +198,23 @@ def _row(record: Record) -> Row:
     task = read(record)
     if task is None:
         nothing = (record.subject, record.site, "", 0, "", None, "", "", 0, 0, 0, None)
-        return (*nothing, NO_DEADLINE, None)
+        return (*nothing, NO_DEADLINE, None, 0)
     return (
         task.id,
         task.site,
         task.spec.type,
         task.priority.value,
         task.status.value,
-        task.allocation.device if task.allocation else task.spec.device,
+        task.shown_device,
         task.spec.requester,
         task.origin_device,
         task.created_ms,
         task.updated_ms,
-        1 if task.allocation else 0,
+        1 if task.allocation and not task.is_returned else 0,
         task.spec.group,
         _deadline(task.spec.deadline_ms),
         task.spec.unique,
+        1 if task.spec.offline is Offline.RELEASE else 0,
     )
 
 

@@ -30,6 +30,11 @@ CREATE TABLE devices (
     version TEXT NOT NULL,
     types TEXT NOT NULL,               -- JSON list: task types it runs
     capabilities TEXT NOT NULL,        -- JSON list
+    zone TEXT,                         -- where it is; NULL, here and below: it does not say
+    battery_pct REAL,
+    x_m REAL,                          -- place on the site's map, metres
+    y_m REAL,
+    charger_m REAL,                    -- way to its charger, metres
     position INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX devices_by_position ON devices (position);

@@ -253,3 +253,14 @@ def test_the_hub_may_seat_anybody_and_an_event_stays_in_its_register() -> None:
 @pytest.mark.parametrize("register", sorted({SPEC, SEAT, STATUS, CANCEL, PRIORITY}))
 def test_each_kind_has_its_register(register: str) -> None:
     assert KIND_OF[register] in TASK.bodies
+
+
+def test_evidence_does_not_replace_what_the_newer_allocation_reported() -> None:
+    """The simulator's find: a former holder's last word made the new one start again."""
+    newer = written("other.1", 1, STATUS, Progress(Status.UNKNOWN, SECOND, attempt(1)))
+    held = (SUBMITTED, MOVED, newer)
+    late = Progress(Status.SUCCEEDED, FIRST, attempt(1))
+    for seen, is_taken in (({}, True), ({"robot.1": 3}, True), ({"other.1": 1}, False)):
+        event = written("robot.1", 9, STATUS, late, **seen)
+        reason = TASK.judge(event, late, lambda: record(*held), False)
+        assert (reason is None) is is_taken

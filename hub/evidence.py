@@ -1,0 +1,70 @@
+"""What the attempts known here say of allocations that are no longer the current one.
+
+Nothing of an older allocation is ever obeyed (``docs/tasks.md``), but it counts as knowledge: a
+known success bars another run, and an order constraint waits until all that was dealt has ended.
+"""
+
+import msgspec
+
+from shared.core.kinds.task import Failure, Outcome, Task
+from shared.core.kinds.task_spec import Spec
+from shared.core.lifecycle import ACTING
+from shared.store.transaction import Reading
+
+SUCCESS = """SELECT id, device FROM attempts WHERE task = $1 AND outcome = 'succeeded'
+    ORDER BY n DESC, number DESC LIMIT 1"""
+LAST = """SELECT n, number, outcome, error FROM attempts WHERE task = $1 ORDER BY n, number"""
+
+_failure = msgspec.json.Decoder(Failure).decode
+
+
+class Success(msgspec.Struct, frozen=True):
+    """An attempt that succeeded, and where."""
+
+    attempt: str
+    device: str
+
+
+def success(reading: Reading, task: Task) -> Success | None:
+    """Return a success that is known of a task, under whichever allocation."""
+    if not task.holders:
+        return None
+    rows = reading.query(SUCCESS, task.id)
+    return Success(*rows[0]) if rows else None
+
+
+def still_open(reading: Reading, task: Task) -> tuple[int, ...]:
+    """Return the older allocations of a task that may still act, or act again.
+
+    Those are the ones taken from a device without its word, until its report of the end arrives
+    or somebody declares them over.
+    """
+    doubtful = [n for n in task.seat.moved if n not in task.seat.over]
+    if not doubtful:
+        return ()
+    last = {n: rest for n, *rest in reading.query(LAST, task.id)}
+    return tuple(n for n in doubtful if n not in last or not _is_end(task.spec, *last[n]))
+
+
+def may_act(task: Task) -> bool:
+    """Say whether the device that has a task may act, or may have acted, without being heard.
+
+    It may not if it needs the hub's permit for its next attempt, and has none.
+    """
+    held = task.allocation
+    if held is None:
+        return False
+    waits_for_permit = task.spec.asks_hub and held.epoch is not None and not task.is_permitted
+    return task.status in ACTING or not waits_for_permit
+
+
+def _is_end(spec: Spec, number: int, outcome: str | None, error: str | None) -> bool:
+    """Say whether no attempt follows the one that ended so, under the same allocation."""
+    match outcome:
+        case Outcome.SUCCEEDED | Outcome.CANCELLED:
+            return True
+        case Outcome.FAILED | Outcome.TIMED_OUT:
+            is_permanent = error is not None and _failure(error).permanent
+            return is_permanent or number >= spec.max_attempts
+        case _:  # running, lost and run again, or unknown
+            return False

@@ -1,0 +1,101 @@
+"""Moving a task to another device, because a person says so."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from hub import allocation, dealing, evidence, groups, permits, recall, seats
+from hub.allocation import DeviceState
+from hub.round import choose_other
+from shared.api import task_actions, task_events
+from shared.core.kinds.task import Task
+from shared.core.lifecycle import ACTING, Status
+from shared.core.waiting import why
+from shared.errors import IllegalMove, Refused
+from shared.store.transaction import Transaction
+
+MOVABLE = ACTING | {Status.WAITING}
+
+
+def force(
+    tx: Transaction,
+    task_id: str,
+    devices: Mapping[str, DeviceState],
+    *,
+    device: str | None,
+    reason: str,
+    actor: str,
+) -> bool:
+    """Give a task to another device under a new allocation, and the rest of its group with it.
+
+    Args:
+        tx: The hub's transaction.
+        task_id: Of the task.
+        devices: The fleet.
+        device: Where to, also if it was pinned elsewhere; None: as allocation chooses.
+        reason: For people.
+        actor: Who decides.
+
+    Returns:
+        Whether a double run is possible.
+
+    Raises:
+        NotFound: No such task.
+        IllegalMove: It has ended or is unknown, nobody has it, its device is here and was not
+            asked to let go, it waits for another task, or is known to have succeeded.
+        Refused: No device, or not the one named, can take it.
+    """
+    task = task_actions.known(tx, task_id)
+    held = task.allocation
+    if task.status not in MOVABLE or held is None:
+        raise IllegalMove(_why_not(task))
+    holder = devices.get(held.device)
+    if holder is not None and holder.connected and not (task.cancel_asked or task.recall):
+        raise IllegalMove(f"{held.device} has it and is here; cancel it, and it answers")
+    moving = (task, *_mates(tx, task, held.device))
+    waiting = why(task, tx.now_ms, lambda other: dealing.status(tx, other))
+    if waiting is not None and waiting.status is Status.BLOCKED:
+        raise IllegalMove(f"{waiting.reasons[0].message}; move that first")
+    for one in moving:
+        won = evidence.success(tx, one)
+        if won is not None:
+            raise IllegalMove(f"attempt {won.attempt} at {won.device} succeeded already")
+    choice = choose_other(
+        tx, _wanted(task, device), devices, but=held.device, goal=allocation.goal(task)
+    )
+    if isinstance(choice, allocation.NoDevice):
+        raise Refused(choice.reason)
+    words = f"forced by {actor}: {reason}"
+    for one in moving:
+        _move(tx, one, choice, actor, words if one is task else f"{words} (with {task.id})")
+    return any(evidence.may_act(one) for one in moving)
+
+
+def _mates(tx: Transaction, task: Task, device: str) -> tuple[Task, ...]:
+    """Return the rest of a task's group that its device has: at two devices it has no order."""
+    found = tuple(task_actions.known(tx, other) for other in groups.mates(tx, task, device))
+    for one in found:
+        if one.status is Status.UNKNOWN:
+            raise IllegalMove(f"nobody knows how {one.id} of its group ended; settle that first")
+    return tuple(one for one in found if one.allocation is not None)
+
+
+def _move(tx: Transaction, task: Task, choice: allocation.Choice, actor: str, words: str) -> None:
+    recall.ask_back(tx, task, actor)
+    permits.release_all(tx, task.id)
+    task_events.withdraw_cancel(tx, task, actor)
+    moved = evidence.may_act(task)
+    seats.write_seat(tx, task, choice, actor=actor, reason=words, moved=moved)
+
+
+def _why_not(task: Task) -> str:
+    if task.status is Status.UNKNOWN:
+        return "nobody knows how the task ended; settle it"
+    if task.status not in MOVABLE:
+        return f"the task is {task.status}; there is nothing to move"
+    return "nobody has the task; the hub gives it to a device as soon as one can take it"
+
+
+def _wanted(task: Task, device: str | None) -> allocation.Need:
+    wanted = allocation.need(task)
+    return wanted if device is None else msgspec.structs.replace(wanted, device=device)

@@ -1,0 +1,48 @@
+"""A person lets a dead task run again: the hub takes it back and gives it anew.
+
+Attempts are counted under each allocation, so the task gets ``max_attempts`` new ones. What comes
+after it and waits at a device is asked back first; the sitter gives nothing before that is here,
+and puts the task back among the dead if one has started after all (``dealing.py``).
+"""
+
+from hub import evidence, recall, unique
+from shared.api import task_actions, task_events
+from shared.core.kinds.task import Progress
+from shared.core.lifecycle import Signal, Status, move
+from shared.core.vector import Vector
+from shared.errors import IllegalMove
+from shared.store.transaction import Transaction
+
+
+def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None) -> None:
+    """Let a dead task run again.
+
+    Args:
+        tx: The hub's transaction.
+        task_id: Of the task.
+        actor: Who wants it.
+        seen: Not used: a seat has one author, so nothing can be concurrent with it.
+
+    Raises:
+        NotFound: No such task.
+        IllegalMove: It is not dead, is known to have succeeded, something that comes after it has
+            started, or another task has its unique key by now.
+    """
+    del seen
+    task = task_actions.known(tx, task_id)
+    if task.status is not Status.DEAD:
+        raise IllegalMove(f"the task is {task.status}; only a dead one can be retried")
+    won = evidence.success(tx, task)
+    if won is not None:
+        raise IllegalMove(f"attempt {won.attempt} at {won.device} succeeded; submit it anew")
+    other = unique.holder(tx, task)
+    if other is not None:
+        raise IllegalMove(f"{other} has its unique key by now; wait for that to end")
+    if task.allocation is not None:
+        task_events.take_back(tx, task, actor=actor, reason=f"retried by {actor}")
+    found = recall.ask_back(tx, task, actor)
+    if found.started is not None:
+        raise IllegalMove(f"{found.started}, which comes after it, has started; submit it anew")
+    progress = Progress(move(task.status, Signal.RETRY), reason=f"retried by {actor}")
+    task_events.append(tx, task.id, task.site, "task.status", progress, actor)
+    task_events.withdraw_cancel(tx, task, actor)

@@ -1,0 +1,57 @@
+"""A task that a device has: taken from one that is silent, where its rules say so."""
+
+import msgspec
+
+from hub import allocation, dealing, groups, recall, release, unique
+from hub.round import Room, Round, Terms
+from hub.seats import ACTOR, cancel, who_cancels, write_seat
+from shared.api import task_events
+from shared.core.kinds.task import CancelRequest, Task
+from shared.core.lifecycle import Status
+from shared.core.record import Record
+from shared.core.waiting import why
+from shared.store.transaction import Transaction
+
+
+def look(
+    tx: Transaction, task: Task, record: Record, room: Room, terms: Terms, found: Round
+) -> None:
+    """Take a task from a silent device where its rules say so; ask a duplicate to end."""
+    first = unique.stands_before(tx, task) if task.status is Status.WAITING else None
+    if first is not None and not task.cancel_asked:
+        request = CancelRequest(f"duplicate of {first}")
+        task_events.append(tx, task.id, task.site, "task.cancel_requested", request, ACTOR)
+        return
+    assert task.allocation is not None
+    holder = room.device(task.allocation.device)
+    if holder is None or holder.connected:
+        return
+    due = release.due(task, terms.patience)
+    if due is None:
+        return
+    due_ms = terms.silent.get(holder.id, terms.boot_ms) + due.after_ms
+    if due_ms > terms.boot_ms:
+        found.later[task.id] = due_ms
+        return
+    if task.cancel_asked and not due.moved:
+        reason = f"{holder.id} is away and cannot start it"
+        task_events.take_back(tx, task, actor=ACTOR, reason=reason)
+        cancel(tx, task, f"cancelled by {who_cancels(record)}")
+        return
+    if _is_tied(tx, task, terms):
+        return
+    wanted = msgspec.structs.replace(allocation.need(task), but=holder.id)
+    choice = room.choose(wanted, allocation.goal(task))
+    if choice is None:
+        found.stuck[task.id] = wanted
+        return
+    recall.ask_back(tx, task, ACTOR)
+    write_seat(tx, task, choice, reason=f"{holder.id} is silent", moved=due.moved)
+
+
+def _is_tied(tx: Transaction, task: Task, terms: Terms) -> bool:
+    """Say whether a task belongs where it is, by its edges or its group."""
+    waiting = why(task, terms.now_ms, lambda other: dealing.status(tx, other))
+    if waiting is not None and waiting.status is Status.BLOCKED:
+        return True
+    return groups.turn(tx, task) != groups.Turn()

@@ -1,0 +1,35 @@
+"""What the hub asks for each changed task must not read every task there is."""
+
+import re
+
+import pytest
+
+from hub import evidence, granter, groups, permits, recall, sitter, unique
+from hub.round import LOAD
+from shared.store.database import sql
+from tests.shared.nodes import open_node
+
+QUERIES = {
+    "touched": sitter.TOUCHED,
+    "released at a device": sitter.RELEASED,
+    "asked": granter.ASKED,
+    "earlier in its group": groups.EARLIER,
+    "who has its group": groups.HELD,
+    "who has its key": unique.OTHERS,
+    "a success": evidence.SUCCESS,
+    "last attempts": evidence.LAST,
+    "followers": recall.FOLLOWERS,
+    "held by a task": permits.HELD_BY,
+    "an outcome": permits.OUTCOME,
+    "load": LOAD,
+}
+
+
+@pytest.mark.parametrize("text", QUERIES.values(), ids=QUERIES.keys())
+def test_the_plan_uses_an_index(text: str) -> None:
+    node = open_node("hub", "hub")
+    text = sql(text)
+    count = max((int(n) for n in re.findall(r"\?(\d+)", text)), default=0)
+    plan = [row[3] for row in node.db.execute(f"EXPLAIN QUERY PLAN {text}", (1,) * count)]
+    assert not [step for step in plan if re.match(r"SCAN \w+$", step)], plan
+    assert not [step for step in plan if "tasks_open" in step], plan

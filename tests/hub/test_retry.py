@@ -1,0 +1,129 @@
+"""A person lets a dead task run again; what comes after it bars that, or is asked back first."""
+
+from typing import Any
+
+import pytest
+
+from hub.settle import Verdict
+from shared.core.lifecycle import Status
+from shared.errors import IllegalMove
+from tests.hub.hubs import Hub
+
+
+async def dead(hub: Hub, **fields: Any) -> str:
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(**fields)
+    await hub.seated(task_id)
+    await hub.node.report(task_id, Status.DEAD, number=3)
+    return task_id
+
+
+async def test_a_dead_task_runs_again_wherever_it_fits_with_new_attempts(hub: Hub) -> None:
+    task_id = await dead(hub)
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    await hub.node.cancel(await hub.node.submit())  # something else goes on
+    await hub.node.retry(task_id, "bo")
+    assert await hub.seated(task_id) == "robot-2"
+    task = await hub.node.task(task_id)
+    assert task.allocation is not None
+    assert (task.allocation.n, task.attempts_made, task.status) == (2, 0, Status.WAITING)
+    await hub.node.report(task_id, Status.SUCCEEDED, number=1)
+    shown = await hub.view(task_id)
+    assert {a.claim.n for a in shown.attempts} == {1, 2}
+    assert not shown.double_run, "the first had ended before the second was dealt"
+
+
+async def test_successors_at_the_hub_simply_go_on_waiting(hub: Hub) -> None:
+    task_id = await dead(hub)
+    two = await hub.node.submit(after=[{"task": task_id, "on_failure": "block"}])
+    await hub.node.retry(task_id)
+    assert await hub.seated(task_id) == "robot-1"
+    # Its predecessor is at robot-1 again, which can prove the edge by itself.
+    assert await hub.seated(two) == "robot-1"
+
+
+async def test_a_successor_at_a_device_comes_back_before_the_retry_is_dealt(hub: Hub) -> None:
+    """Model, dispatch 6: dead, the proof under way, retried: both would run."""
+    task_id = await dead(hub)
+    two = await hub.node.submit(after=[{"task": task_id, "on": "end"}])
+    assert await hub.seated(two) == "robot-1"
+    await hub.node.retry(task_id)
+    await hub.settle()
+    waiting = await hub.view(task_id)
+    assert (waiting.status, waiting.allocation) == ("blocked", None)
+    assert (waiting.waits_for[0].reason, waiting.waits_for[0].ref) == ("recall", two)
+    asked = await hub.node.task(two)
+    assert asked.recall is not None
+    await hub.give_back(two, "recalled")
+    assert await hub.seated(task_id) == "robot-1"
+    assert (await hub.view(two)).status == "blocked"
+    await hub.node.report(task_id, Status.SUCCEEDED, number=1)
+    task = await hub.until(lambda t: t.allocation is not None, two)
+    assert task.allocation is not None
+    assert task.allocation.n == 2
+
+
+async def test_a_successor_that_has_started_bars_the_retry(hub: Hub) -> None:
+    task_id = await dead(hub)
+    two = await hub.node.submit(after=[{"task": task_id, "on": "end"}])
+    await hub.seated(two)
+    await hub.node.report(two, Status.RUNNING, number=1)
+    assert "has started" in await hub.retry_refused(task_id)
+    await hub.node.report(two, Status.SUCCEEDED, number=1)
+    assert "has started" in await hub.retry_refused(task_id)
+    assert (await hub.node.task(task_id)).status is Status.DEAD
+    assert (await hub.node.task(task_id)).allocation is not None, "nothing of it was written"
+
+
+async def test_a_successor_that_starts_meanwhile_ends_the_retry(hub: Hub) -> None:
+    task_id = await dead(hub)
+    two = await hub.node.submit(after=[{"task": task_id, "on": "end"}])
+    await hub.seated(two)
+    await hub.node.retry(task_id)
+    await hub.settle()
+    await hub.node.report(two, Status.RUNNING, number=1)  # the recall came too late
+    task = await hub.until(lambda t: t.status is Status.DEAD, task_id)
+    assert task.progress is not None
+    assert task.progress.reason == f"{two}, which comes after it, has started"
+
+
+async def test_a_known_success_bars_the_retry(hub: Hub) -> None:
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit()
+    await hub.seated(task_id)
+    held = await hub.node.task(task_id)
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    await hub.force(task_id)
+    await hub.node.report(task_id, Status.DEAD, number=1)
+    await hub.late(task_id, held, Status.SUCCEEDED)
+    assert "succeeded; submit it anew" in await hub.retry_refused(task_id)
+
+
+@pytest.mark.parametrize("by_force", [False, True])
+async def test_a_successor_is_asked_back_by_whatever_runs_its_predecessor_anew(
+    hub: Hub, by_force: bool
+) -> None:
+    await hub.connect("robot-1")
+    one = await hub.node.submit()
+    two = await hub.node.submit(after=[one])
+    assert await hub.seated(two) == await hub.seated(one) == "robot-1"
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    if by_force:
+        await hub.force(one)
+    else:
+        await hub.node.report(one, Status.UNKNOWN, number=1)
+        await hub.settle_as(one, Verdict.RETRY)
+    assert (await hub.until(lambda t: t.recall is not None, two)).allocation is not None
+
+
+async def test_a_retry_gives_way_to_whoever_has_its_unique_key_by_now(hub: Hub) -> None:
+    task_id = await dead(hub, unique="bed-4")
+    other = await hub.node.submit(unique="bed-4")
+    assert other in await hub.retry_refused(task_id)
+    await hub.node.report(other, Status.SUCCEEDED, number=1)
+    await hub.node.retry(task_id)
+    with pytest.raises(IllegalMove):
+        await hub.node.retry(task_id)
