@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 
+from agent import claim as claims
 from hub import allocation, evidence, force, groups, locks, permits, recall, retry, seating, unique
 from hub.allocation import Choice, DeviceState
 from hub.round import Round, Terms
 from hub.seats import write_seat
 from shared.api import task_actions, task_events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Progress, RecallRequest, Task
+from shared.core.kinds.task import Attempt, Progress, RecallRequest, Task
 from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import ACTING, Status
 from shared.core.waiting import why
@@ -228,6 +229,15 @@ def _any_permit(task: Task) -> bool:
     return task.spec.asks_hub and given is not None and task.permit is None
 
 
+def _start_anyway(tx: Any, task_id: str, *, attempt_id: str, boot: str) -> Task | None:
+    """Start without the second look at the permit that production takes in the transaction."""
+    task = tasks.read(tx.record("task", task_id))
+    if task is None or task.status is not Status.WAITING or not claims.is_ours(task, tx.node):
+        return task
+    attempt = Attempt(id=attempt_id, number=task.attempts_made + 1, boot=boot, started_ms=tx.now_ms)
+    return claims.report(tx, task, Progress(Status.RUNNING, task.allocation, attempt))
+
+
 def _bug(
     name: str, *caught_by: str, office: Office | None = None, manners: Manners | None = None
 ) -> DispatchBug:
@@ -242,6 +252,7 @@ DISPATCH_BUGS = (
     _bug(
         "a status is written by one who does not sit",
         "ended",
+        "exclusive",
         office=Office(cancel=cancel_at_once),
     ),
     _bug("a group goes to several devices", "group", office=_deals(of_a_group)),
@@ -258,13 +269,13 @@ DISPATCH_BUGS = (
         "any permit will do",
         "lock",
         "exclusive",
-        manners=Manners(needs_permit=_any_permit),
+        manners=Manners(needs_permit=_any_permit, start=_start_anyway),
     ),
     _bug(
         "a robot starts without a permit",
         "exclusive",
         "lock",
-        manners=Manners(needs_permit=lambda task: False),
+        manners=Manners(needs_permit=lambda task: False, start=_start_anyway),
     ),
     _bug(
         "an orphan simply starts again",
