@@ -32,12 +32,15 @@ class DispatchBug(msgspec.Struct, frozen=True):
         office: The hub with that fault, or the honest one.
         manners: The robots with that fault, or honest ones.
         caught_by: Names of the comparisons that may notice first.
+        first: Seed to begin with: rare ones, such as a person who cancels behind a cut link, would
+            take a minute from the first.
     """
 
     name: str
     office: Office
     manners: Manners
     caught_by: frozenset[str]
+    first: int = 0
 
 
 Rash = Callable[[Any, Task, Terms, dict[str, DeviceState]], bool]
@@ -239,9 +242,13 @@ def _start_anyway(tx: Any, task_id: str, *, attempt_id: str, boot: str) -> Task 
 
 
 def _bug(
-    name: str, *caught_by: str, office: Office | None = None, manners: Manners | None = None
+    name: str,
+    *caught_by: str,
+    office: Office | None = None,
+    manners: Manners | None = None,
+    first: int = 0,
 ) -> DispatchBug:
-    return DispatchBug(name, office or Office(), manners or Manners(), frozenset(caught_by))
+    return DispatchBug(name, office or Office(), manners or Manners(), frozenset(caught_by), first)
 
 
 def _deals(is_rash: Rash) -> Office:
@@ -254,12 +261,13 @@ DISPATCH_BUGS = (
         "ended",
         "exclusive",
         office=Office(cancel=cancel_at_once),
+        first=60,
     ),
     _bug("a group goes to several devices", "group", office=_deals(of_a_group)),
     _bug("every task of a unique key is admitted", "unique", office=Office(sit=sit_without_keys)),
     _bug("silence says that nothing was started", "exclusive", office=_deals(kept_by_one_away)),
     _bug("all permitted work is repeatable", "exclusive", office=_deals(permitted_to_one_away)),
-    _bug("an edge opens before all has ended", "order", office=_deals(before_all_ended)),
+    _bug("an edge opens before all has ended", "order", office=_deals(before_all_ended), first=15),
     _bug("successors are not asked back", "order", office=Office(force=force_alone)),
     _bug("a started successor does not bar", "order", office=Office(retry=retry_unknown)),
     _bug("silence frees a lock", "lock", office=Office(look=look_past_silence)),
