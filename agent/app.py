@@ -24,7 +24,7 @@ from shared.replica import Replica, open_replica
 from shared.serving import serve
 from shared.settings import parse_listen
 from shared.store.store import Identity
-from shared.sync.frame import DeviceStatus
+from shared.sync.frame import WAITS_MAX, DeviceStatus, WaitNote
 from shared.version import VERSION
 
 HUB_TOKEN = "SKERRY_HUB_TOKEN"  # noqa: S105 - the name of a variable
@@ -161,5 +161,9 @@ def _uplink(
             types=dispatcher.types,
             capabilities=settings.device.capabilities,
             zone=settings.device.zone,
+            waits={
+                task_id: WaitNote(waiting.status.value, waiting.reasons)
+                for task_id, waiting in dispatcher.waits(WAITS_MAX).items()
+            },
         ),
     )

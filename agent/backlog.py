@@ -72,6 +72,10 @@ class Backlog:
             found[gate] = (*found.get(gate, ()), task_id)
         return found
 
+    def some(self, count: int) -> list[Task]:
+        """Return some of the tasks that wait, those first that were put first."""
+        return [task for _, task in zip(range(count), self._tasks.values(), strict=False)]
+
     @property
     def cleared(self) -> Mapping[str, Clearance]:
         """What is known of the checks of tasks that wait; a mapping that nobody changes."""

@@ -13,6 +13,7 @@ from shared.sync import device
 from shared.sync.frame import DeviceStatus
 
 STATUS_EVERY_S = 15
+LOOK_EVERY_S = 1.0  # whether there is news of why tasks wait: a person at the hub looks at it
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class DeviceSession:
         self._progress = progress
         hello = exchange.hello(replica.node, site, status())
         self._told_backlog = hello.status.backlog
+        self._told_waits = hello.status.waits
         self._caught_up = asyncio.Event()
         self._heads = {name: head.seq for name, head in hello.heads.items()}
         self._link: Link[device.State, device.Input, device.Effect] = Link(
@@ -76,13 +78,22 @@ class DeviceSession:
 
     async def _tell_status(self) -> None:
         while True:
+            status = await self._next_status()
+            self._told_backlog, self._told_waits = status.backlog, status.waits
+            await self._link.post(device.StatusChanged(status))
+
+    async def _next_status(self) -> DeviceStatus:
+        """Return what the hub should hear: at times, and at once when it had something else."""
+        for _ in range(round(STATUS_EVERY_S / LOOK_EVERY_S)):
             with suppress(TimeoutError):
-                async with asyncio.timeout(STATUS_EVERY_S):
+                async with asyncio.timeout(LOOK_EVERY_S):
                     await self._caught_up.wait()
+            is_caught_up = self._caught_up.is_set()
             self._caught_up.clear()
             status = self._status()
-            self._told_backlog = status.backlog
-            await self._link.post(device.StatusChanged(status))
+            if is_caught_up or (self.was_open and status.waits != self._told_waits):
+                return status
+        return self._status()
 
     def _news(self) -> device.Input | None:
         heads = {

@@ -131,6 +131,16 @@ class Dispatcher:
             device=node.device,
         )
 
+    def waits(self, count: int) -> dict[str, Waiting]:
+        """Return why tasks wait here, those first that came first; for the hub, which only asks."""
+        found: dict[str, Waiting] = {}
+        now_ms = self._now_ms()
+        for task in self._backlog.some(count):
+            waiting = self.explain(task, self._backlog.status_of, now_ms)
+            if waiting is not None:
+                found[task.id] = waiting
+        return found
+
     async def drain(self, drain_s: float) -> None:
         """Start nothing more; give what runs ``drain_s`` to end, then stop it.
 

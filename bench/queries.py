@@ -106,8 +106,12 @@ def _questions(count: int) -> dict[str, Question]:
     }
 
 
+def _nothing(_task: object) -> None:
+    return None
+
+
 def _list(filters: TaskFilters, cursor: str | None = None) -> Question:
-    explain = HubExplain(dict, lambda _: None)
+    explain = HubExplain(dict, _nothing, _nothing)
 
     def question(reading: Reading) -> Any:
         return task_queries.page(reading, filters, LIMIT, cursor, explain, system.now_ms())
@@ -116,7 +120,7 @@ def _list(filters: TaskFilters, cursor: str | None = None) -> Question:
 
 
 def _summary(reading: Reading) -> Any:
-    counts = task_summary.summary(reading, HubExplain(dict, lambda _: None), system.now_ms())
+    counts = task_summary.summary(reading, HubExplain(dict, _nothing, _nothing), system.now_ms())
     if not counts.exact:
         raise RuntimeError("the summary has not looked at every unfinished task")
     return counts

@@ -95,12 +95,13 @@ def find_free_port() -> int:
     raise DemoFailed(f"no free ports from {FREE_PORTS.start} on")
 
 
-def write_settings(plan: Plan, broker_url: str) -> None:
+def write_settings(plan: Plan, broker_url: str, inventory_url: str) -> None:
     """Write the settings file of every node."""
     plan.config(HUB).write_text(_hub(plan))
     plan.config(ROBOT).write_text(
         _agent(plan, ROBOT, concurrency=1, capabilities=["deliver"])
         + '\n[handlers.command]\nallow = ["echo"]\ntimeout_s = 20\n'
+        + f'\n[[checks]]\nname = "stock"\nurl = {_quote(inventory_url + "/check")}\nagain_s = 2\n'
     )
     plan.config(TABLET).write_text(_agent(plan, TABLET, concurrency=0))
     plan.config(GATEWAY).write_text(

@@ -58,6 +58,24 @@ async def deliver(world: World) -> str:
     return f"{len(done)} of {len(tasks)}"
 
 
+async def ask_inventory(world: World) -> str:
+    """A delivery asks whether its syringe is in stock; until it is, all see why it waits."""
+    task = await world.submit(
+        world.hub,
+        "syringe",
+        type="wait",
+        payload={"seconds": DELIVERY_S},
+        checks=[{"name": "stock", "ask": {"item": "syringe", "count": 1}}],
+    )
+    said = await until_held_by(world, task, "check")
+    world.tell("robot-1", f"does not start the delivery of a syringe: {said}")
+    await world.restock("syringe", 1)
+    world.tell("inventory", "a syringe is put into stock")
+    (done,) = await world.until_ended(world.hub, [task])
+    world.tell("robot-1", "asks again, and delivers it: nothing was tried in vain")
+    return f"{said}; then {len(done['attempts'])} attempt"
+
+
 async def report(world: World) -> str:
     """A worker sets equipment on the tablet; everybody sees it."""
     said = Said("lift-1", "person", "ada", "yellow", "makes a noise")
@@ -94,6 +112,17 @@ async def hear_machine(world: World) -> str:
     await until_told(world, oven, "red")
     world.tell("tablet-1", "ada sets oven-1 red: smells burnt; the oven's own lamp turns red")
     return "oven-1 reported yellow and was told red"
+
+
+async def until_held_by(world: World, task: str, reason: str) -> str:
+    """Return what the hub says of a task once it waits for such a reason."""
+
+    async def look() -> str | None:
+        found = await world.task(world.hub, task)
+        messages = [why["message"] for why in found["waits_for"] if why["reason"] == reason]
+        return messages[0] if messages else None
+
+    return await world.until(f"the hub shows {world.ledger.tasks[task]} held by a {reason}", look)
 
 
 async def until_lit(world: World, state: str) -> None:

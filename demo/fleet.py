@@ -14,6 +14,8 @@ from demo.client import Api
 from demo.configuration import AGENTS, ANYBODY, HUB, NODES, Plan, write_settings
 from demo.processes import Child, Simulator, run_child, run_simulator, until_ready
 
+ITEMS = ("--stock", "bandage=20")  # and no syringe
+
 
 class Hardware(msgspec.Struct, frozen=True):
     """The simulated devices on the gateway's wires, and the broker between."""
@@ -31,6 +33,7 @@ class Fleet(msgspec.Struct, frozen=True):
         plan: What it was started by.
         nodes: Processes of hub and agents, by name.
         hardware: Simulated devices.
+        inventory: What the robot asks before some deliveries.
         http: For clients of the nodes.
         patience_s: How long clients try a node that does not answer, seconds.
     """
@@ -38,6 +41,7 @@ class Fleet(msgspec.Struct, frozen=True):
     plan: Plan
     nodes: dict[str, Child]
     hardware: Hardware
+    inventory: Simulator
     http: ClientSession
     patience_s: float
 
@@ -50,6 +54,12 @@ class Fleet(msgspec.Struct, frozen=True):
             token=self.plan.tokens[actor],
             patience_s=self.patience_s,
         )
+
+    async def restock(self, item: str, count: int) -> None:
+        """Put things into the inventory, as a storekeeper does."""
+        url = f"{self.inventory.latest('ready')}/stock/{item}"
+        async with self.http.put(url, json={"count": count}) as answer:
+            answer.raise_for_status()
 
     def endings(self) -> list[str]:
         """Return which nodes have ended, and how."""
@@ -81,7 +91,10 @@ async def run_fleet(plan: Plan, patience_s: float) -> AsyncIterator[Fleet]:
     """
     async with AsyncExitStack() as running, ClientSession() as http:
         hardware = await _start_hardware(running, plan)
-        write_settings(plan, hardware.broker.latest("ready"))
+        inventory = await running.enter_async_context(
+            run_simulator("inventory", ITEMS, plan.log("inventory"), module="demo.inventory")
+        )
+        write_settings(plan, hardware.broker.latest("ready"), inventory.latest("ready"))
         # The hub is entered first, so that it is ended last and hears the agents to their end.
         nodes = {
             name: await running.enter_async_context(
@@ -89,7 +102,7 @@ async def run_fleet(plan: Plan, patience_s: float) -> AsyncIterator[Fleet]:
             )
             for name in NODES
         }
-        fleet = Fleet(plan, nodes, hardware, http, patience_s)
+        fleet = Fleet(plan, nodes, hardware, inventory, http, patience_s)
         for name, child in nodes.items():
             await until_ready(child, fleet.api(name, ANYBODY).is_ready)
         try:

@@ -124,11 +124,16 @@ async def run_child(name: str, argv: Sequence[str], log: Path) -> AsyncIterator[
 
 @contextlib.asynccontextmanager
 async def run_simulator(
-    name: str, arguments: Sequence[str], log: Path, control: Path | None = None
+    name: str,
+    arguments: Sequence[str],
+    log: Path,
+    control: Path | None = None,
+    *,
+    module: str = "hardware.simulators",
 ) -> AsyncIterator[Simulator]:
     """Run a simulator until the block is left; it is ready when the block begins."""
     extra = [] if control is None else ["--control", str(control)]
-    argv = [sys.executable, "-m", "hardware.simulators", *arguments, *extra]
+    argv = [sys.executable, "-m", module, *arguments, *extra]
     async with run_child(name, argv, log) as child:
         simulator = Simulator(child, control)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,9 @@ PATIENCE_S = 120.0
 STEP_S = 300.0
 PAUSE_S = 1.0
 FILE = "demo.json"
+SYRINGE = (
+    '{"command": "echo here it is", "checks": [{"name": "stock", "ask": {"item": "syringe"}}]}'
+)
 
 
 async def stay(place: Path, port: int, teller: Teller) -> None:
@@ -81,6 +85,9 @@ def what_to_try(fleet: Fleet) -> str:
     """Return where the boards are, and some things worth doing."""
     plan = fleet.plan
     token = plan.tokens[ANYBODY]
+    client = f"{sys.executable} -m agent"
+    stock = fleet.inventory.latest("ready")
+    submit = f"SKERRY_TOKEN={token} {client} task submit --url {plan.url('hub')} --json -"
     boards = "\n".join(f"  {name:{10}} {plan.url(name)}/#token={token}" for name in NODES)
     return f"""\
 The boards stay up until Ctrl-C:
@@ -91,6 +98,11 @@ Try:
   - The switch on an agent's board cuts its link and mends it; set the same equipment on two boards
     meanwhile, and settle the conflict afterwards.
   - Submit a task on any board: command echo hello, or type wait with {{"seconds": 3}}.
+  - Ask for a syringe that is not there, and put one into stock:
+      curl -X PUT {stock}/stock/syringe -d '{{"count": 0}}'
+      echo '{SYRINGE}' |
+        {submit}
+      curl -X PUT {stock}/stock/syringe -d '{{"count": 1}}'
   - Press the button:         echo 'red jam' > {plan.control("button")}
   - Let the oven report:      echo 'green' > {plan.control("oven")}
   - Watch the light's lamps:  tail -f {plan.log("light")}

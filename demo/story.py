@@ -17,6 +17,7 @@ Act = Callable[[World], Awaitable[str]]
 STORY: tuple[tuple[str, str, Act], ...] = (
     ("connect", "Four programs that work together", connected.connect),
     ("deliver", "", connected.deliver),
+    ("check", "", connected.ask_inventory),
     ("report", "", connected.report),
     ("button", "", connected.press_button),
     ("mqtt", "", connected.hear_machine),

@@ -48,6 +48,7 @@ class World:
         self.tablet_of_ada: Api = fleet.api(TABLET, WORKER)
         self.gateway: Api = fleet.api(GATEWAY, ANYBODY)
         self.hardware: Hardware = fleet.hardware
+        self.restock = fleet.restock
         self.ledger = Ledger()
         self.queued: set[str] = set()
         """Tasks of the queue that had not begun when the robot held all of it, by name."""

@@ -74,7 +74,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             now_ms=system.now_ms,
             new_id=system.IdMint(chance),
             explain=HubExplain(
-                lambda: sitter.devices, lambda task: sitter.waits(task) or granter.waits(task)
+                lambda: sitter.devices,
+                lambda task: sitter.waits(task) or granter.waits(task),
+                gateway.told,
             ),
             retry=retry,
             samples=lambda: api.samples(gateway.connected),

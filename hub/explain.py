@@ -6,8 +6,11 @@ from hub import allocation
 from hub.allocation import DeviceState, Need, NoDevice
 from shared.core import instants
 from shared.core.kinds.task import Task
+from shared.core.lifecycle import SHOWN_WAITING, Status
 from shared.core.waiting import StatusOf, Waiting, blocked_on_device, queued, why
+from shared.sync.frame import WaitNote
 
+SHOWN = {status.value: status for status in SHOWN_WAITING}
 ANSWERS_MAX = 10_000  # different needs remembered; a fleet has some dozens
 
 
@@ -18,15 +21,18 @@ class HubExplain:
         self,
         devices: Callable[[], Mapping[str, DeviceState]],
         waits: Callable[[str], Waiting | None],
+        told: Callable[[Task], WaitNote | None],
     ) -> None:
         """Build an explainer.
 
         Args:
             devices: Devices by id; another object whenever something has changed.
             waits: What else is known of a task: its group, a lock, what is asked back.
+            told: What the device that has a task told of it last, while it is connected.
         """
         self._devices = devices
         self._waits = waits
+        self._told = told
         # Answers belong to the devices they were found for: one attribute, replaced as a whole.
         self._known: tuple[Mapping[str, DeviceState], dict[Need, Waiting]] = ({}, {})
 
@@ -40,6 +46,9 @@ class HubExplain:
         if held_up is not None and (task.allocation is None or _is_here(task, devices)):
             return held_up
         if task.allocation is not None:
+            note = self._told(task)
+            if note is not None:
+                return Waiting(SHOWN.get(note.status, Status.QUEUED), note.reasons)
             return _seated(task.allocation.device, devices)
         asked, answers = self._known
         if devices is not asked or len(answers) >= ANSWERS_MAX:

@@ -2,22 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 
 from aiohttp import web
 
 from shared.core.event import incarnation_of
 from shared.core.kinds import lane_of
+from shared.core.kinds import task as tasks
+from shared.core.kinds.task import Task
 from shared.errors import BadFrame, Busy, LinkDown, SkerryError
 from shared.link import HEARTBEAT_S, Link
 from shared.replica import Replica
 from shared.store import exchange, feed, up
-from shared.store.transaction import Change
+from shared.store.transaction import Change, Transaction
 from shared.sync import frame as frames
 from shared.sync import host
 from shared.sync.device import Close, Send
-from shared.sync.frame import Hello, Welcome
+from shared.sync.frame import DeviceStatus, Hello, WaitNote, Welcome
 
 SESSIONS_MAX = 5000  # sockets; a thousand devices and their half-open predecessors fit
 RETRY_AFTER_S = 5  # half-open sockets are found dead within a heartbeat or two
@@ -63,6 +65,12 @@ class Gateway:
     def connected(self) -> frozenset[str]:
         """Return the devices whose session is open."""
         return frozenset(self._sessions)
+
+    def told(self, task: Task) -> WaitNote | None:
+        """Return why a task waits, as the device that has it told last; any thread may ask."""
+        held = task.allocation
+        session = self._sessions.get(held.device) if held is not None else None
+        return session.waits.get(task.id) if session is not None else None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Run one device's session; the caller has checked its token.
@@ -155,6 +163,7 @@ class _Session:
         self.device = ""
         self.site = ""
         self.incarnation = ""
+        self.waits: Mapping[str, WaitNote] = {}  # replaced as a whole: other threads read it
         self.patience: asyncio.Timeout | None = None  # for the greeting
         self._replica = replica
         self._admit = admit
@@ -166,6 +175,7 @@ class _Session:
     async def greeted(self, hello: Hello, welcome: Welcome) -> None:
         """Note who it is, and which of its former logs are still to come."""
         self.device, self.site, self.incarnation = hello.device, hello.site, hello.incarnation
+        self.waits = hello.status.waits
         if self.patience is not None:
             self.patience.reschedule(None)
         held = {origin: head.seq for origin, head in welcome.heads.items()}
@@ -206,13 +216,25 @@ class _Session:
                 await self._replica.about_to_leave()
                 return host.FeedRead(lane, chunk)
             case host.NoteStatus(status):
-                incarnation = self.incarnation
-                await self._replica.write(
-                    lambda tx: exchange.note_status(tx, device, site, incarnation, status)
-                )
+                await self._note_status(status)
             case Send() | Close():
                 raise AssertionError("the link sends and closes by itself")
         return None
+
+    async def _note_status(self, status: DeviceStatus) -> None:
+        """Keep what the device says of itself; tell listeners of tasks that wait otherwise now."""
+        device, site, incarnation = self.device, self.site, self.incarnation
+        before, self.waits = self.waits, status.waits
+        changed = [i for i in {**before, **status.waits} if before.get(i) != status.waits.get(i)]
+
+        def note(tx: Transaction) -> None:
+            exchange.note_status(tx, device, site, incarnation, status)
+            for task_id in changed:
+                task = tasks.read(tx.record("task", task_id))
+                if task is not None and task.allocation and task.allocation.device == device:
+                    tx.announce("task", task_id)
+
+        await self._replica.write(note)
 
     async def _take_up(self, taken: frames.Up) -> host.Input:
         device, site = self.device, self.site

@@ -14,6 +14,7 @@ import msgspec
 from backports import zstd
 
 from shared.core.event import Pair
+from shared.core.waiting import Reason
 from shared.errors import BadFrame
 
 PROTOCOL = 1
@@ -25,6 +26,7 @@ BATCH_EVENTS_MAX = 1000
 BATCH_BYTES_MAX = 256 * 1024  # of events before compression; at least one event whatever its size
 WINDOW = 4  # batches under way in one direction before one must be acknowledged
 COMPRESS_FROM = 256  # below this zstd's own frame costs more than it saves
+WAITS_MAX = 100  # what people look at; of the others they see that their device has them
 LEVEL = 3  # 340 MB/s at a ratio of 4.7 on event batches; higher levels gain a few per cent
 
 _PLAIN, _ZSTD = b"\x00", b"\x01"
@@ -38,6 +40,13 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
 
     seq: Seq
     hash: bytes
+
+
+class WaitNote(msgspec.Struct, frozen=True, array_like=True):
+    """Why a task waits, as its device knows it: a word (scheduled, blocked, queued) and reasons."""
+
+    status: str
+    reasons: tuple[Reason, ...]
 
 
 class DeviceStatus(msgspec.Struct, frozen=True):
@@ -57,6 +66,7 @@ class DeviceStatus(msgspec.Struct, frozen=True):
         x_m: Where it is, metres.
         y_m: The same.
         charger_m: Its way to the charger, metres.
+        waits: Why tasks wait there; WAITS_MAX of them at most.
     """
 
     backlog: int
@@ -72,6 +82,7 @@ class DeviceStatus(msgspec.Struct, frozen=True):
     x_m: Metres | None = None
     y_m: Metres | None = None
     charger_m: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
+    waits: Annotated[dict[str, WaitNote], msgspec.Meta(max_length=WAITS_MAX)] = {}
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):

@@ -159,6 +159,7 @@ class Hub:
         explain = HubExplain(
             lambda: self.sitter.devices,
             lambda task: self.sitter.waits(task) or self.granter.waits(task),
+            lambda _: None,
         )
         return await self.node.replica.read(
             lambda r: task_queries.get(r, task_id, explain, self.node.clock())

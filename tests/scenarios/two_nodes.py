@@ -14,6 +14,7 @@ from demo.fleet import command
 from demo.processes import Child, run_child, until_ready
 
 WAIT_S = 40.0
+NO_INVENTORY = "http://127.0.0.1:1"  # no task here asks it
 NO_BROKER = "mqtt://127.0.0.1:1"  # only the gateway would need one, and it is not started
 
 
@@ -54,7 +55,7 @@ class Node:
 async def two_nodes(folder: Path) -> AsyncIterator[tuple[Node, Node]]:
     """Run a hub and an agent."""
     planned = plan(folder, port=None)
-    write_settings(planned, NO_BROKER)
+    write_settings(planned, NO_BROKER, NO_INVENTORY)
     async with ClientSession() as http:
         hub, agent = Node(planned, HUB, http), Node(planned, ROBOT, http)
         try:

@@ -17,6 +17,7 @@ from shared.core.clock import ClockTrust
 from shared.core.kinds.equipment import Equipment, State, view
 from shared.replica import Replica, open_replica
 from shared.store.store import Identity
+from shared.sync.frame import DeviceStatus
 from tests.shared.making import RED
 from tests.shared.nodes import SITE, STATUS, Clock, reporting
 
@@ -116,7 +117,12 @@ async def listening(
         await runner.cleanup()
 
 
-def uplink_of(replica: Replica, folder: Path, url: str | None) -> Uplink:
+def uplink_of(
+    replica: Replica,
+    folder: Path,
+    url: str | None,
+    status: Callable[[], DeviceStatus] = lambda: STATUS,
+) -> Uplink:
     """Wire an uplink that tries again soon."""
     return Uplink(
         replica,
@@ -128,7 +134,7 @@ def uplink_of(replica: Replica, folder: Path, url: str | None) -> Uplink:
         boot_ms=system.boot_ms,
         now_ms=Clock(),
         chance=random.Random(3),
-        status=lambda: STATUS,
+        status=status,
     )
 
 
