@@ -23,6 +23,7 @@ const SHELL = [
   "/board/icon.svg",
   "/board/live.js",
   "/board/lock-list.js",
+  "/board/lock-row.js",
   "/board/manifest.webmanifest",
   "/board/notices.js",
   "/board/page.css",
