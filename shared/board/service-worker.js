@@ -49,6 +49,7 @@ const SHELL = [
   "/board/task-list.js",
   "/board/task-more.js",
   "/board/task-names.js",
+  "/board/task-over.js",
   "/board/task-page.js",
   "/board/task-priority.js",
   "/board/task-progress.js",

@@ -8,6 +8,7 @@ import { taskButtons } from "./task-buttons.js";
 import { choiceView } from "./task-choice.js";
 import { taskFacts } from "./task-facts.js";
 import "./task-force.js";
+import "./task-over.js";
 import "./task-priority.js";
 import { doubleFlag } from "./task-row.js";
 import "./task-settle.js";
@@ -20,6 +21,7 @@ const PARTS = [
   "task-settle",
   "task-priority",
   "task-force",
+  "task-over",
   "task-attempts",
   "task-timeline",
 ];
@@ -79,6 +81,7 @@ class TaskDialog extends HTMLElement {
       this.parts["task-attempts"],
       this.facts,
       this.parts["task-timeline"],
+      this.parts["task-over"],
       this.parts["task-force"],
     );
     this.dialog.replaceChildren(
