@@ -5,12 +5,18 @@ Robots that lose their power are processes of their own, killed with ``kill -9``
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from hub import app
+from hub import settings as hub_settings
 from tests.board.browsing import PHONE, WAIT_MS, Api, Opener
+from tests.board.conftest import TOKEN, served
 from tests.board.robots import Robot
 from tests.board.task_page import open_tasks, row, section
 
@@ -65,6 +71,33 @@ async def test_a_pause_shows_with_its_reason_on_every_page_and_at_the_task_it_ho
         await expect(queue(page, "command").get_by_role("switch")).to_be_checked()
         await expect(queue(page, "command")).not_to_contain_text("Paused")
         await expect(section(page, "ended")).to_contain_text("echo held")
+
+
+async def test_of_two_sites_the_queue_that_was_meant_is_paused(
+    open_board: Opener, tmp_path: Path
+) -> None:
+    settings = hub_settings.Settings(
+        data=str(tmp_path / "two-sites"),
+        sites=("north", "south"),
+        api=hub_settings.Api(listen="127.0.0.1:0", tokens={"demo": TOKEN}),
+    )
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with (
+        served(partial(app.run, settings)) as url,
+        aiohttp.ClientSession(url, headers=headers) as session,
+    ):
+        api = Api(session)
+        for site in settings.sites:
+            await api.submit("echo", device=AWAY, site=site)
+        page = await open_tasks(open_board, at=url)
+        south = queue(page, "command · south")
+        await south.get_by_role("switch").click()
+        await south.get_by_role("button", name="Pause").click()
+        await expect(south).to_contain_text("Paused by demo")
+        await expect(queue(page, "command · north").get_by_role("switch")).to_be_checked()
+        queues = (await api.get("/api/queues"))["items"]
+        assert {one["site"]: one["paused"] for one in queues} == {"north": False, "south": True}
+        await page.close()  # a hub that ends waits for its listeners
 
 
 # ------------------------------------------------------------------ progress, reasons, terms
