@@ -17,7 +17,7 @@ class QueueRow extends HTMLElement {
     );
     // Going on is one tap; pausing stops other people's work and asks why.
     this.toggle.addEventListener("click", () => {
-      if (this.queue.paused) once(this.toggle, () => this.turn("resume", {}));
+      if (this.queue.paused) once(this.toggle, () => this.turn("resume"));
       else this.askWhy();
     });
     this.counts = element("span", { class: "muted" });
@@ -43,8 +43,7 @@ class QueueRow extends HTMLElement {
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const given = reason.value.trim();
-      once(button, () => this.turn("pause", given ? { reason: given } : {}));
+      once(button, () => this.turn("pause", reason.value.trim()));
     });
     return form;
   }
@@ -54,7 +53,8 @@ class QueueRow extends HTMLElement {
     this.queue = queue;
     this.toggle.setAttribute("aria-checked", String(!queue.paused));
     this.toggle.setAttribute("aria-label", `Queue ${queue.type} goes on`);
-    this.label.textContent = queue.type;
+    const isOneOfSites = this.board.store.node.sites?.length > 1;
+    this.label.textContent = isOneOfSites ? `${queue.type} · ${queue.site}` : queue.type;
     this.counts.textContent = `${queue.waiting} waiting · ${queue.running} running`;
     rebuild(this.why, queue.paused ? pausedText(queue) : []);
   }
@@ -64,10 +64,12 @@ class QueueRow extends HTMLElement {
     if (!this.form.hidden) this.form.elements.reason.focus();
   }
 
-  async turn(verb, body) {
+  async turn(verb, reason) {
     this.problem.clear();
+    const { type, site } = this.queue;
     try {
-      const path = `/api/queues/${encodeURIComponent(this.queue.type)}/${verb}`;
+      const path = `/api/queues/${encodeURIComponent(type)}/${verb}`;
+      const body = reason ? { reason, site } : { site };
       const answer = await this.board.api.send("POST", path, body);
       if (answer.body?.type) this.board.store.put("queues", answer.body);
       this.form.reset();

@@ -52,7 +52,8 @@ function refresh(row, record, before) {
         text: `claim ${claim.n}/${claim.attempt}`,
       }),
     ),
-    progressView(attempt.progress),
+    // The last that a run told of its way may be long before its end; a success went all of it.
+    attempt.outcome !== "succeeded" && progressView(attempt.progress),
     attempt.error && errorLine(attempt.error),
     outputView(attempt.output),
   );

@@ -8,6 +8,7 @@ import { taskButtons } from "./task-buttons.js";
 import { choiceView } from "./task-choice.js";
 import { taskFacts } from "./task-facts.js";
 import "./task-force.js";
+import "./task-over.js";
 import "./task-priority.js";
 import { doubleFlag } from "./task-row.js";
 import "./task-settle.js";
@@ -16,12 +17,20 @@ import { waitLines } from "./task-wait.js";
 import { taskTitle } from "./task-words.js";
 
 // What a person types into, or scrolls, is made once per task and only told of changes.
-const PARTS = ["task-settle", "task-priority", "task-force", "task-attempts", "task-timeline"];
+const PARTS = [
+  "task-settle",
+  "task-priority",
+  "task-force",
+  "task-over",
+  "task-attempts",
+  "task-timeline",
+];
 
 class TaskDialog extends HTMLElement {
   attach(board) {
     this.board = board;
     this.taskId = null;
+    this.task = null;
     this.shown = null;
     this.loading = null;
     this.dialog = element("dialog", { class: "sheet task-sheet", "aria-labelledby": "task-title" });
@@ -30,6 +39,7 @@ class TaskDialog extends HTMLElement {
     this.dialog.addEventListener("close", () => {
       this.refocus();
       this.taskId = null;
+      this.task = null;
       // Behind the sign-in form the place is kept, to come back to.
       if (!document.body.classList.contains("signed-out")) board.route.closeTask();
     });
@@ -39,6 +49,8 @@ class TaskDialog extends HTMLElement {
       if (this.taskId && board.store.connection.phase === "live") this.load();
     });
     board.store.watch("reloaded", () => this.taskId && this.load());
+    // Whether a task may be forced away hangs on whether its device is here.
+    board.store.watch("devices", () => this.task && this.parts["task-force"].show(this.task));
     board.route.watch(() => this.go(board.route.task));
   }
 
@@ -52,6 +64,7 @@ class TaskDialog extends HTMLElement {
   open(id) {
     if (document.body.classList.contains("signed-out")) return;
     this.taskId = id;
+    this.task = null;
     this.shown = null;
     this.problem.clear();
     this.waiting = element("p", { class: "empty", text: "Loading …" });
@@ -68,6 +81,7 @@ class TaskDialog extends HTMLElement {
       this.parts["task-attempts"],
       this.facts,
       this.parts["task-timeline"],
+      this.parts["task-over"],
       this.parts["task-force"],
     );
     this.dialog.replaceChildren(
@@ -123,6 +137,7 @@ class TaskDialog extends HTMLElement {
   }
 
   show(task) {
+    this.task = task;
     this.problem.clear();
     this.waiting.hidden = true;
     this.body.hidden = false;

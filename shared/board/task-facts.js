@@ -12,7 +12,7 @@ const ORPHANS = {
 };
 const OFFLINE = {
   keep: "its device may start it whenever it likes",
-  release: "starts only with the hub's leave",
+  release: "it does not start, and may be given to another device",
 };
 
 /** A list of names and values. */

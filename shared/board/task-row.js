@@ -16,7 +16,7 @@ import { timeSince } from "./time.js";
 export function fillTaskRow(board, row, task, isUnderPriority = false) {
   row.dataset.id = task.id;
   row.dataset.status = task.status;
-  const last = task.attempts?.at(-1);
+  const last = lastAttempt(task);
   const isRunning = task.status === "running" || task.status === "cancelling";
   const open = element(
     "button",
@@ -54,6 +54,12 @@ export function fillTaskRow(board, row, task, isUnderPriority = false) {
     buttons,
     isRunning && progressBar(last?.progress),
   );
+}
+
+/** Of a task that was moved, the former device may have been heard last: its run is another's. */
+function lastAttempt({ allocation, attempts }) {
+  const last = attempts?.at(-1);
+  return allocation && last?.claim.n !== allocation.n ? undefined : last;
 }
 
 /** That something ran twice is never left to be found out. */

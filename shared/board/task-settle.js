@@ -57,7 +57,9 @@ class TaskSettle extends HTMLElement {
   async settle(form) {
     this.problems.clear();
     const { outcome, reason } = Object.fromEntries(new FormData(form));
-    const body = { outcome, seen: this.task.etag };
+    const body = { outcome };
+    const attempt = inQuestion(this.task);
+    if (attempt) body.attempt = attempt.id;
     if (reason.trim()) body.reason = reason.trim();
     try {
       const path = `/api/tasks/${encodeURIComponent(this.task.id)}/settle`;
@@ -68,6 +70,11 @@ class TaskSettle extends HTMLElement {
       this.problems.scrollIntoView({ block: "nearest" });
     }
   }
+}
+
+/** The run that the person looked at: if another is in question by now, the hub refuses. */
+function inQuestion({ allocation, attempts }) {
+  return attempts.findLast((attempt) => attempt.claim.n === allocation?.n);
 }
 
 customElements.define("task-settle", TaskSettle);

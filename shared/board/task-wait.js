@@ -14,6 +14,7 @@ const REASONS = {
   device: "Device",
   busy: "Busy",
   paused: "Paused",
+  recall: "Called back",
 };
 const TASK_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const ID_OR_TIME =

@@ -11,6 +11,7 @@ const PAGE_MAX = 500; // the API's own bound
 // to go on. The reader decides whether to search further.
 const PAGES_MAX = 5;
 const RECHECK_MS = 15_000;
+const SOON_MS = 2_000;
 
 export class TaskWindow {
   /**
@@ -24,6 +25,7 @@ export class TaskWindow {
     this.onChange = onChange;
     this.isOn = false;
     this.run = 0;
+    this.soon = null;
     this.clear({}, "newest");
     store.watch("tasks", (ids) => this.isOn && ids?.size > 0 && this.hear(ids));
     store.watch("reloaded", () => this.isOn && this.read());
@@ -145,6 +147,7 @@ export class TaskWindow {
     for (const [id, task] of changes) this.heard?.set(id, task);
     this.place(changes);
     this.onChange();
+    this.recheckSoon();
     // Many started or ended: what comes next was not read yet.
     const isRunningDry = this.cursor !== null && this.tasks.size < this.filled / 2;
     if (isRunningDry && !this.isReading) this.read(this.cursor);
@@ -168,6 +171,14 @@ export class TaskWindow {
     this.tasks = new Map(kept.map((task) => [task.id, task]));
     this.reach = kept.at(-1);
     this.isCut = true;
+  }
+
+  /** What one task does is often why others wait; the node tells the change, not what follows. */
+  recheckSoon() {
+    this.soon ??= setTimeout(() => {
+      this.soon = null;
+      this.recheck();
+    }, SOON_MS);
   }
 
   /** Time alone moves waiting tasks on: a `not_before` passes, a device falls silent. */

@@ -1,7 +1,7 @@
 """A real hub on a free port for each test of the board, and an agent for those who want one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from agent.handlers.settings import Command, Handlers
 from hub import app
 from hub import settings as hub_settings
 from tests.board.browsing import CHROMIUM_ARGS, DESKTOP, WAIT_MS, Api, Opener, chromium_path
+from tests.board.robots import Robot
 
 TOKEN = "board-test-token"
 READY_S = 30
@@ -77,7 +78,7 @@ async def robot_url(tmp_path: Path, node_url_and_token: tuple[str, str]) -> Asyn
         sync=agent_settings.Sync(retry_max_s=0.5),
         api=agent_settings.Api(listen="127.0.0.1:0", tokens={"ada": token}),
         dispatcher=agent_settings.Dispatcher(concurrency=1, drain_s=1),
-        handlers=Handlers(command=Command(allow=("echo", "ls", "seq"))),
+        handlers=Handlers(command=Command(allow=("echo", "ls", "seq", "sh"))),
     )
     async with served(partial(agent_app.run, settings)) as url:
         yield url
@@ -98,6 +99,22 @@ async def api(node_url_and_token: tuple[str, str]) -> AsyncIterator[Api]:
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(url, headers=headers) as session:
         yield Api(session)
+
+
+@pytest.fixture
+async def start_robot(
+    tmp_path: Path, node_url_and_token: tuple[str, str], api: Api
+) -> AsyncIterator[Callable[[str], Awaitable[Robot]]]:
+    """Start robots of that hub that can be killed."""
+    async with AsyncExitStack() as stack:
+
+        async def start(name: str) -> Robot:
+            robot = Robot(name, tmp_path, node_url_and_token, api)
+            stack.push_async_callback(robot.end)
+            await robot.start()
+            return robot
+
+        yield start
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The tasks in full, in a real browser, in front of a real hub and a real robot.
 
-What the node does not serve on its own is answered in its place by the shapes of SHAPES.md.
+Only what other nodes may say, and these do not at the time, is answered in their place.
 """
 
 import asyncio
@@ -8,27 +8,13 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, Route, expect
+from playwright.async_api import Page, expect
 
 from tests.board.browsing import PHONE, WAIT_MS, Api, Opener
+from tests.board.task_page import open_tasks, row, section
 
 AWAY = "robot-9"  # never connects: what is pinned to it waits for ever
 SLOW_S = 60
-
-
-async def open_tasks(open_board: Opener, **options: Any) -> Page:
-    page = await open_board(**options)
-    await page.evaluate("location.hash = '#tasks'")
-    await expect(page.locator("task-page")).to_be_visible()
-    return page
-
-
-def section(page: Page, key: str) -> Locator:
-    return page.locator(f'task-page task-section[data-section="{key}"]')
-
-
-def row(page: Page, title: str) -> Locator:
-    return page.locator("task-page .task", has_text=title)
 
 
 async def answer_with(page: Page, task: dict[str, Any], **changes: Any) -> None:
@@ -256,7 +242,7 @@ async def test_news_of_a_task_leaves_alone_what_is_being_read(
     assert await output.last.evaluate("node => node.scrollTop") == 500
 
 
-# ------------------------------------------------------------------ by the shapes agreed upon
+# ------------------------------------------------------------------ what other nodes may say
 
 
 @pytest.mark.parametrize(
@@ -291,60 +277,6 @@ async def test_a_run_tells_how_far_it_is(
     await expect(shown).to_contain_text(words)
     bars = await shown.locator("progress").evaluate_all("bars => bars.map(bar => bar.value)")
     assert bars == ([] if fraction is None else [fraction])
-
-
-async def test_an_unknown_end_is_settled_by_a_person(api: Api, open_board: Opener) -> None:
-    """Promise 4: it ran twice, and the page says so."""
-    task = await api.submit("echo gone", device=AWAY)
-    allocation = {"epoch": "e", "n": 2, "device": AWAY, "terms": {"load": 1, "distance": 2.5}}
-    unknown = {"status": "unknown", "waits_for": [], "allocation": allocation, "double_run": True}
-    sent: list[Any] = []
-
-    async def settle(route: Route) -> None:
-        sent.append(route.request.post_data_json)
-        await route.fulfill(json=task | unknown | {"status": "succeeded"})
-
-    page = await open_tasks(open_board)
-    await answer_with(page, task, **unknown)
-    await page.route(f"**/api/tasks/{task['id']}/settle", settle)
-    await row(page, "echo gone").locator(".task-open").click()
-    dialog = page.locator("task-dialog")
-    await expect(dialog.locator(".current-line").first).to_contain_text("Ran twice")
-    await expect(dialog.locator(".terms")).to_contain_text("3.5")
-    await dialog.get_by_label("It succeeded").check()
-    await dialog.get_by_label("What you saw").fill("the tray is there")
-    await dialog.get_by_role("button", name="Settle").click()
-    await expect(section(page, "ended")).to_contain_text("echo gone")
-    assert sent == [
-        {"outcome": "succeeded", "reason": "the tray is there", "seen": task["etag"]},
-    ]
-
-
-async def test_whoever_forces_a_task_elsewhere_is_told_that_it_may_run_twice(
-    api: Api, open_board: Opener
-) -> None:
-    task = await api.submit("echo stuck", device=AWAY)
-    allocation = {"epoch": "e", "n": 1, "device": AWAY, "terms": {}}
-    sent: list[Any] = []
-
-    async def force(route: Route) -> None:
-        sent.append(route.request.post_data_json)
-        await route.fulfill(json=task)
-
-    page = await open_tasks(open_board)
-    await answer_with(page, task, allocation=allocation, double_run=False)
-    await page.route(f"**/api/tasks/{task['id']}/force", force)
-    await row(page, "echo stuck").locator(".task-open").click()
-    forced = page.locator("task-force")
-    await forced.get_by_text("Force to another device").click()
-    await expect(forced.locator(".warning")).to_contain_text("It can then run twice")
-    await forced.get_by_role("button", name="Move it anyway").click()
-    assert sent == [], "without a reason nothing is forced"
-    await forced.get_by_label("To device").fill("robot-2")
-    await forced.get_by_label("Why").fill("it burnt down")
-    await forced.get_by_role("button", name="Move it anyway").click()
-    await expect(forced.locator(".warning")).to_be_hidden()
-    assert sent == [{"reason": "it burnt down", "device": "robot-2", "seen": task["etag"]}]
 
 
 async def test_what_a_node_does_not_serve_is_not_shown(api: Api, open_board: Opener) -> None:
