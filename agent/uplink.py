@@ -106,7 +106,8 @@ class Uplink:
             hub=self._url,
             backlog=self.backlog,
             last_sync_at=instants.text_or_none(self._progress.last_sync_ms),
-            last_error=self._last_error,
+            # A try that has got as far as a socket takes nothing back; an open session does.
+            last_error=None if self._progress.is_connected else self._last_error,
         )
 
     @property
@@ -191,16 +192,15 @@ class Uplink:
 
     async def _run(self, session: DeviceSession) -> None:
         self._session = session
-        self._last_error = None
         began_ms = self._boot_ms()
         try:
             ended = await session.run()
-            down = self._down(f"the session was closed: {ended.reason}")
+            down = self._ended(session, f"the session was closed: {ended.reason}")
         except BaseExceptionGroup as group:
             broken, rest = group.split(LinkDown)
             if broken is None or rest is not None:
                 log.exception("a session failed; the next one goes on", exc_info=group)
-            down = self._down(str(_first(broken or group)))
+            down = self._ended(session, str(_first(broken or group)))
         finally:
             self._session = None
             self._progress.is_connected = False
@@ -215,6 +215,11 @@ class Uplink:
         has_stood = session.was_open and self._boot_ms() - began_ms >= STOOD_MS
         if not (has_stood or session.was_of_use or session.goes_on_anew):
             raise down
+
+    def _ended(self, session: DeviceSession, reason: str) -> LinkDown:
+        if session.was_open:
+            self._last_error = None  # what was wrong before it is over: the same reason is news
+        return self._down(reason)
 
     def _down(self, reason: str) -> LinkDown:
         if reason != self._last_error:
