@@ -11,6 +11,7 @@ from hub.fleet import Fleet
 from hub.round import Terms
 from hub.sitter import ROUND_MAX, Sitter
 from shared.api import task_submission
+from shared.core.kinds import queue as queues
 from shared.core.kinds.task import Outcome
 from shared.core.lifecycle import ENDED, Status
 from shared.store.store import Store
@@ -68,6 +69,28 @@ async def test_a_pinned_task_waits_for_its_device_and_says_since_when(hub: Hub) 
     shown = await hub.view(task_id)
     assert (shown.status, shown.device) == ("blocked", "robot-2")
     assert "robot-2 has it and is away since 2026-11-2" in shown.waits_for[0].message
+
+
+async def test_a_task_at_a_device_says_that_its_queue_is_paused(hub: Hub) -> None:
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit()
+    await hub.seated(task_id)
+    await hub.node.replica.write(
+        lambda tx: tx.append(
+            site=SITE,
+            kind="queue.paused",
+            subject=queues.subject(SITE, "command"),
+            register=queues.PAUSED,
+            body=queues.Paused(paused=True, reason="lunch"),
+            actor="ada",
+        )
+    )
+    shown = await hub.view(task_id)
+    assert shown.status == "queued"
+    assert [one.message for one in shown.waits_for] == [
+        "the queue command is paused: lunch",
+        "robot-1 has it",
+    ]
 
 
 async def test_work_is_spread_over_the_devices(hub: Hub) -> None:
