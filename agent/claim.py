@@ -120,7 +120,7 @@ def begin_cancel(tx: Transaction, task_id: str, attempt: Attempt) -> Task | None
 def settle(
     tx: Transaction, claimed: Task, attempt: Attempt, conclude: Callable[[Task], Progress]
 ) -> Task | None:
-    """Write how an attempt ended, if its claim still is the current one.
+    """Write how an attempt ended: what follows for the task if its claim is current, else evidence.
 
     Args:
         tx: The transaction.
@@ -131,11 +131,35 @@ def settle(
     task = tasks.read(tx.record("task", claimed.id))
     if task is None:
         return None
-    acting = task.status in ACTING
-    if not acting or task.allocation != claimed.allocation or not is_current(task, attempt):
+    if task.allocation != claimed.allocation:
         log.warning("attempt %s of %s ended after its claim had", attempt.id, claimed.id)
+        ran = Progress(Status.RUNNING, claimed.allocation, attempt)
+        running = msgspec.structs.replace(claimed, status=Status.RUNNING, progress=ran)
+        _testify(tx, task, conclude(running))
+        return task
+    if task.status not in ACTING or not is_current(task, attempt):
+        log.warning("attempt %s of %s ended, and had been settled before", attempt.id, claimed.id)
         return task
     return report(tx, task, conclude(task))
+
+
+def _testify(tx: Transaction, task: Task, progress: Progress) -> None:
+    """Report under an allocation that is no longer: evidence, by which no order or lock waits.
+
+    It has seen only what this device said itself: else it would replace what the new holder says,
+    which must count as it was.
+    """
+    origin = tx.node.writes[task.site]
+    log_ = tx.log(origin)
+    tx.append(
+        site=task.site,
+        kind="task.status",
+        subject=task.id,
+        register=tasks.STATUS,
+        body=progress,
+        actor=tx.node.device,
+        seen={origin: log_.head if log_ is not None else 0},
+    )
 
 
 def is_current(task: Task, attempt: Attempt) -> bool:

@@ -181,7 +181,9 @@ class Dispatcher:
         self._stop_late()
         now_ms = self._now_ms()
         room = self._room(deciding=True)
-        candidates = self._backlog.candidates(now_ms, room)
+        candidates = [
+            task for task in self._backlog.candidates(now_ms, room) if not self._still_runs(task)
+        ]
         try:
             decision = self._decide(candidates, room, now_ms)
             for task_id in decision.check:
@@ -207,6 +209,16 @@ class Dispatcher:
             boot_ms=self._boot_ms(),
             tick_s=TICK_S,
         )
+
+    def _still_runs(self, task: Task) -> bool:
+        """Say whether a task that could start runs here still, under an allocation it had before.
+
+        It never runs beside itself (model, dispatch 3): the end of that run brings it up again.
+        """
+        if task.id not in self._runs:
+            return False
+        self._backlog.remove(task.id)
+        return True
 
     def _stop_late(self) -> None:
         """End runs that take longer than they may, sleep of the machine included."""

@@ -5,19 +5,28 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from agent import leftovers
 from agent.attempt import abandon
 from agent.claim import settle, was_given
+from shared.core import event as events
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Progress, Task
 from shared.core.kinds.task_spec import OnOrphan
+from shared.core.lifecycle import ACTING
 from shared.replica import Replica
+from shared.store.node import Node
 from shared.store.transaction import Reading, Transaction
 
-ACTING_HERE = "SELECT id FROM tasks WHERE device = $1 AND status IN ('running', 'cancelling')"
+OPEN_HERE = "SELECT DISTINCT task FROM attempts WHERE device = $1 AND ended_at IS NULL"
+SAID = """SELECT j.header, j.body
+    FROM journal j JOIN records r ON r.id = j.record JOIN origins o ON o.id = j.origin
+    WHERE r.kind = 'task' AND r.subject = $1 AND o.name = $2 ORDER BY j.at DESC, j.entry DESC"""
 GROUP = 100
+
+_progress = msgspec.msgpack.Decoder(Progress).decode
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +45,8 @@ async def settle_orphans(replica: Replica, folder: Path, boot: str) -> list[Task
         The tasks that were settled.
     """
     alive = frozenset((await leftovers.end(folder)).values())
-    device = replica.node.device
-    orphans = await replica.read(lambda reading: _orphans(reading, device, boot))
-    orphans = [task for task in orphans if was_given(task, replica.node)]
+    node = replica.node
+    orphans = await replica.read(lambda reading: _orphans(reading, node, boot))
     for first in range(0, len(orphans), GROUP):
         group = orphans[first : first + GROUP]
         await replica.write(partial(_settle_group, group=group, alive=alive))
@@ -47,13 +55,33 @@ async def settle_orphans(replica: Replica, folder: Path, boot: str) -> list[Task
     return orphans
 
 
-def _orphans(reading: Reading, device: str, boot: str) -> list[Task]:
+def _orphans(reading: Reading, node: Node, boot: str) -> list[Task]:
+    """Return tasks with an attempt of another boot that nobody ended, as they were claimed.
+
+    Also those that were taken from this device meanwhile: somebody may wait to hear of their end.
+    """
     found = []
-    for (task_id,) in reading.query(ACTING_HERE, device):
+    for (task_id,) in reading.query(OPEN_HERE, node.device):
         task = tasks.read(reading.record("task", task_id))
+        if task is None:
+            continue
+        if task.status not in ACTING or not was_given(task, node):
+            task = _as_claimed(reading, task, node)
         if task is not None and task.attempt is not None and task.attempt.boot != boot:
             found.append(task)
     return found
+
+
+def _as_claimed(reading: Reading, task: Task, node: Node) -> Task | None:
+    """Return a task as it was when this journal last said that it ran; None: it did not say so."""
+    for header, body in reading.query(SAID, task.id, node.writes[task.site]):
+        if events.read(header, body).header.kind != "task.status":
+            continue
+        said = _progress(body)
+        if said.status not in ACTING or said.attempt is None:
+            return None
+        return replace(task, status=said.status, allocation=said.allocation, progress=said)
+    return None
 
 
 def _settle_group(tx: Transaction, *, group: list[Task], alive: AbstractSet[str]) -> None:

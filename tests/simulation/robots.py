@@ -13,7 +13,7 @@ import msgspec
 
 from agent import claim as claims
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, Outcome, Progress, StartRequest, Task
+from shared.core.kinds.task import Attempt, Outcome, Progress, Task
 from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import Signal, Status, move
 from shared.core.waiting import why
@@ -42,6 +42,7 @@ class Manners:
         and task.allocation.epoch is not None
         and not task.is_permitted
     )
+    start: Callable[..., Task | None] = claims.start
     after_crash: Callable[[Task], OnOrphan] = lambda task: task.spec.on_orphan
     stops_first: bool = True
 
@@ -122,27 +123,17 @@ class Robot:
         if task.cancel_asked or (waiting is not None and waiting.doomed is not None):
             claims.close(tx, task.id, signal=Signal.CANCEL, reason="asked to, or doomed")
         elif task.recall is not None:
-            claims.report(tx, task, _given_back(task))
+            claims.give_back(tx, task.id)
         elif waiting is None and self._manners.needs_permit(task):
-            if task.start_asked != task.next_claim:
-                assert task.next_claim is not None
-                self._ask(tx, task, StartRequest(task.next_claim))
+            claims.ask(tx, task.id)
         elif waiting is None and room > 0:
             self._attempts += 1
             attempt_id = f"{self._node.name}-{self._node.life}-{self._attempts}"
-            after = claims.start(tx, task.id, attempt_id=attempt_id, boot=str(self._node.life))
-            return after.attempt if after else None
+            boot = str(self._node.life)
+            after = self._manners.start(tx, task.id, attempt_id=attempt_id, boot=boot)
+            started = after.attempt if after else None
+            return started if started is not None and started.id == attempt_id else None
         return None
-
-    def _ask(self, tx: Any, task: Task, request: StartRequest) -> None:
-        tx.append(
-            site=task.site,
-            kind="task.start_requested",
-            subject=task.id,
-            register=tasks.START,
-            body=request,
-            actor=self._node.name,
-        )
 
     # ------------------------------------------------------------------ acting
 
@@ -174,17 +165,15 @@ class Robot:
     def _report(self, task: Task, attempt: Attempt, run: Run, *, is_good: bool) -> None:
         """Write how it ended, under the claim that it had, whoever has the task by now."""
 
-        def deed(tx: Any) -> None:
+        def conclude(held: Task, now_ms: int) -> Progress:
             outcome = Outcome.SUCCEEDED if is_good else Outcome.FAILED
-            ended = msgspec.structs.replace(attempt, ended_ms=max(tx.now_ms, 0), outcome=outcome)
+            ended = msgspec.structs.replace(attempt, ended_ms=max(now_ms, 0), outcome=outcome)
             is_last = attempt.number >= task.spec.max_attempts
             signal = Signal.SUCCEED if is_good else Signal.DIE if is_last else Signal.FAIL
-            progress = Progress(move(Status.RUNNING, signal), task.allocation, ended)
-            held = tasks.read(tx.record("task", task.id))
-            if held is not None and held.allocation == task.allocation:
-                claims.report(tx, task, progress)
-            else:
-                _testify(tx, task, progress)
+            return Progress(move(held.status, signal), task.allocation, ended)
+
+        def deed(tx: Any) -> None:
+            claims.settle(tx, task, attempt, lambda held: conclude(held, tx.now_ms))
 
         def told(_: Any, lasts: bool) -> None:
             if not lasts:
@@ -207,24 +196,6 @@ class Robot:
             ended = msgspec.structs.replace(task.attempt, ended_ms=tx.now_ms, outcome=outcome)
             signal = Signal.REQUEUE if is_harmless else Signal.LOSE
             claims.report(tx, task, Progress(move(task.status, signal), task.allocation, ended))
-
-
-def _testify(tx: Any, task: Task, progress: Progress) -> None:
-    """Report under an allocation that is no longer: it replaces only what this robot said."""
-    origin = tx.node.writes[task.site]
-    tx.append(
-        site=task.site,
-        kind="task.status",
-        subject=task.id,
-        register=tasks.STATUS,
-        body=progress,
-        actor=tx.node.device,
-        seen={origin: tx.log(origin).head},
-    )
-
-
-def _given_back(task: Task) -> Progress:
-    return Progress(Status.WAITING, task.allocation, task.attempt, "recalled", returned=True)
 
 
 def _status(tx: Any, task_id: str) -> Status | None:

@@ -23,7 +23,7 @@ def test_nothing_exclusive_runs_twice_and_no_order_is_broken(part: int) -> None:
 @pytest.mark.parametrize("bug", DISPATCH_BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
 def test_a_rule_left_out_is_noticed(bug: DispatchBug) -> None:
     """By the comparison that is there for it."""
-    for seed in range(SEEDS):
+    for seed in range(bug.first, bug.first + SEEDS):
         report, _ = simulate(seed, office=bug.office, manners=bug.manners)
         if report.failure is not None:
             assert report.broken in bug.caught_by, f"seed {seed}: {report.failure}"

@@ -84,6 +84,8 @@ CREATE TABLE attempts (
     output TEXT,                       -- JSON
     PRIMARY KEY (task, epoch, n, number)
 ) STRICT, WITHOUT ROWID;
+-- What runs, or ran when its agent ended.
+CREATE INDEX attempts_open ON attempts (device) WHERE ended_at IS NULL;
 -- What ended in a window of time, for throughput and durations.
 CREATE INDEX attempts_ended ON attempts (ended_at) WHERE ended_at IS NOT NULL;
 
