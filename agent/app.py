@@ -27,6 +27,7 @@ from shared.store.store import Identity
 from shared.sync.frame import WAITS_MAX, DeviceStatus, WaitNote
 from shared.version import VERSION
 
+LAST_WORD_S = 2.0  # for the hub to hear how the last runs ended
 HUB_TOKEN = "SKERRY_HUB_TOKEN"  # noqa: S105 - the name of a variable
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             await stop.wait()
             log.info("draining for at most %s s", settings.dispatcher.drain_s)
             await dispatcher.drain(settings.dispatcher.drain_s)
+            await uplink.send_rest(LAST_WORD_S)
             for task in reversed(running):
                 task.cancel()
 

@@ -15,7 +15,7 @@ from agent.handlers.handler import (
     Run,
 )
 from agent.timers import Deadline, Stop
-from shared.core.kinds.task import Attempt, Failure, Outcome, Progress, Task
+from shared.core.kinds.task import Attempt, Failure, Outcome, Progress, Reported, Task
 from shared.core.kinds.task_spec import ATTEMPTS_MAX, OnOrphan, Retry
 from shared.core.lifecycle import Signal, Status, move
 from shared.errors import Rejected
@@ -75,6 +75,7 @@ class Acting:
         self.attempt = attempt
         self.why: Stop | None = None
         self.beat_deadline: int | None = None  # boot clock; None: it need not beat
+        self.last_word: Reported | None = None  # said, and not written when it ended
         self._end = end
         self._boot_ms = boot_ms
         self._runner: asyncio.Task[Any] | None = None

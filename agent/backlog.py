@@ -22,10 +22,10 @@ from agent.clearance import Asking, Barred, Clearance, Held
 from agent.groups import Groups
 from agent.heads import Heads
 from agent.room import Gate, Room
-from agent.times import Times
 from shared.core import waiting
 from shared.core.kinds.task import Task
 from shared.core.lifecycle import ENDED, Status
+from shared.core.times import Times
 
 # Of each a decision takes no more, so that thousands that are over, or whose time has come at once,
 # do not stop the starts. The rest is taken by the next decisions, which follow at once.

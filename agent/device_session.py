@@ -26,10 +26,22 @@ class Progress:
         self.stored: dict[str, int] = {}  # how far the hub holds our logs
         self.last_sync_ms: int | None = None
         self.is_connected = False
+        self._noted = asyncio.Event()
 
     def note_sync(self) -> None:
         """Note that something was acknowledged just now, in either direction."""
         self.last_sync_ms = self._now_ms()
+        self._noted.set()
+
+    def note_down(self) -> None:
+        """Note that there is no session any more."""
+        self.is_connected = False
+        self._noted.set()
+
+    async def noted(self) -> None:
+        """Return once either is noted anew."""
+        self._noted.clear()
+        await self._noted.wait()
 
 
 class DeviceSession:

@@ -24,7 +24,7 @@ from agent.clearance import Asking, Barred
 from agent.handlers.handler import Handler, Run
 from agent.intake import Intake
 from agent.limits import Limits
-from agent.notes import JournalNotes
+from agent.notes import JournalNotes, report
 from agent.orphans import settle_orphans
 from agent.room import Room
 from agent.schedule import Decision
@@ -355,6 +355,7 @@ class Dispatcher:
                 result = await acting.perform(self._handlers[task.spec.type], run)
             finally:
                 keeping.cancel()
+        acting.last_word = notes.unwritten
         self._ended[task.id] = result
         self._changed.set()
 
@@ -363,6 +364,8 @@ class Dispatcher:
         jitter = self._chance.random()
 
         def settle(tx: Transaction) -> Task | None:
+            if acting.last_word is not None:
+                report(tx, acting.task, acting.attempt, acting.last_word)
             follow = partial(conclude, result=result, now_ms=tx.now_ms, jitter=jitter)
             return claim.settle(tx, acting.task, acting.attempt, follow)
 

@@ -15,6 +15,7 @@ from agent import claim, moves, news
 from agent.backlog import Backlog
 from agent.claim import Move
 from agent.news import News, Statuses
+from shared.api import pauses
 from shared.core.kinds.task import Task
 from shared.core.lifecycle import Signal, Status
 from shared.replica import Replica
@@ -98,7 +99,7 @@ class Intake:
         if not self._news.take_queues():
             return
         try:
-            self.paused = await self._replica.read(news.paused)
+            self.paused = await self._replica.read(pauses.paused)
         except BaseException:
             self._news.note_queues()
             raise

@@ -24,7 +24,6 @@ WAITING = """SELECT id FROM tasks WHERE device = $1 AND status = 'waiting' AND s
 GROUPED = """SELECT id, site, group_key, created_at FROM tasks
     WHERE device = $1 AND status IN ('waiting', 'running', 'cancelling', 'unknown')
     AND seated = 1 AND group_key IS NOT NULL"""
-PAUSED = "SELECT site, type, reason FROM queues WHERE paused = 1"
 
 Statuses = Mapping[str, Status | None]
 
@@ -86,11 +85,6 @@ class News:
         newest = max(dirty.values())
         self._fresh = {i: at for i, at in self._fresh.items() if at > newest}
         return found
-
-
-def paused(reading: Reading) -> dict[tuple[str, str], str | None]:
-    """Return the paused queues by site and type, and why."""
-    return {(site, type_): reason for site, type_, reason in reading.query(PAUSED)}
 
 
 def held(reading: Reading, device: str, now_ms: int, aging_ms: int) -> Held:

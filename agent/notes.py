@@ -57,6 +57,7 @@ class JournalNotes:
         self._beat = beat
         self._wait = wait
         self._latest: dict[str, Any] | None = None
+        self._written: dict[str, Any] | None = None
         self._dirty = asyncio.Event()
         self._writing = asyncio.Lock()  # else progress could take back a step saved meanwhile
 
@@ -90,9 +91,17 @@ class JournalNotes:
                 self._dirty.set()  # progress is not worth a run: the next round tries again
             await self._wait(asyncio.Event(), EVERY_S)
 
+    @property
+    def unwritten(self) -> Reported | None:
+        """What was told last, unless it is written: the end of the run takes it along."""
+        if self._latest is self._written:
+            return None
+        return Reported(self._claim(), self._latest, self.saved)
+
     async def _write(self, saved: Any) -> None:
         said = Reported(self._claim(), self._latest, saved)
         await self._replica.write(lambda tx: report(tx, self._task, self._attempt, said))
+        self._written = said.progress
 
     def _claim(self) -> Claim:
         given = self._task.allocation

@@ -13,6 +13,7 @@ from agent import limits as rates
 from agent.clearance import Asking, Barred, Clear, Clearance, Held
 from agent.limits import Limits
 from shared.core import instants
+from shared.core import waiting as reasons
 from shared.core.kinds.task import Task
 from shared.core.lifecycle import Status
 from shared.core.waiting import Hold, Reason
@@ -221,9 +222,7 @@ def _many_ask(room: Room, gate: Gate) -> tuple[Hold, ...]:
 def _queue(room: Room, site: str, type_: str, now_ms: int, own: str) -> tuple[Hold, ...]:
     found: list[Hold] = []
     if (site, type_) in room.paused:
-        why = room.paused[site, type_]
-        text = f"the queue {type_} is paused" + (f": {why}" if why else "")
-        found.append(Hold(Status.QUEUED, Reason("paused", None, text)))
+        found.append(Hold(Status.QUEUED, reasons.paused(type_, room.paused[site, type_])))
     allowed = room.limits.get(type_, rates.NONE)
     running = tuple(task_id for task_id in room.types.get(type_, ()) if task_id != own)
     if allowed.concurrency is not None and len(running) >= allowed.concurrency:

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -124,6 +125,16 @@ class Uplink:
         self._switch = switch
         self._turned.set()
 
+    async def send_rest(self, most_s: float) -> None:
+        """Return once the hub holds all that was written here, at most so many seconds later.
+
+        At once if there is no session: what is here is sent by the next process.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                while self.status().connected and self.backlog:
+                    await self._progress.noted()
+
     # ------------------------------------------------------------------ the loop
 
     async def run(self) -> None:
@@ -203,7 +214,7 @@ class Uplink:
             down = self._ended(session, str(_first(broken or group)))
         finally:
             self._session = None
-            self._progress.is_connected = False
+            self._progress.note_down()
             await self._keep_stored()
         this = asyncio.current_task()
         if this is not None and this.cancelling():

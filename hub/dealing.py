@@ -6,20 +6,20 @@ from hub import allocation, evidence, groups, recall, unique
 from hub.allocation import Need
 from hub.groups import Turn
 from hub.round import Room, Round, Terms
-from hub.seats import ACTOR, cancel, who_cancels, write_seat, write_status
+from hub.seats import ACTOR, cancel, expire, who_cancels, write_seat, write_status
 from shared.core import record as records
 from shared.core.clock import Stamp, at_ms
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Progress, Task
 from shared.core.lifecycle import Signal, Status, move
 from shared.core.record import Record
-from shared.core.waiting import Reason, Waiting, blocked_on_device, why
+from shared.core.waiting import Reason, Waiting, blocked_on_device, expiry, why
 from shared.store.transaction import Transaction
 
 REFUSED_MS = 60_000  # before a device that gave a task back of its own accord may get it again
 
 
-def is_ended(tx: Transaction, task: Task, record: Record) -> bool:
+def is_ended(tx: Transaction, task: Task, record: Record, terms: Terms, found: Round) -> bool:
     """End a task that nobody has, if there is a reason to; say whether there was."""
     if task.cancel_asked:
         cancel(tx, task, f"cancelled by {who_cancels(record)}")
@@ -37,6 +37,20 @@ def is_ended(tx: Transaction, task: Task, record: Record) -> bool:
     if first is not None:
         cancel(tx, task, f"duplicate of {first}")
         return True
+    if is_late(task, terms, found):
+        expire(tx, task)
+        return True
+    return False
+
+
+def is_late(task: Task, terms: Terms, found: Round) -> bool:
+    """Say whether a task that has not started has expired; if not yet, note when to look again."""
+    late = expiry(task)
+    if late is None:
+        return False
+    if late.at_ms <= terms.now_ms:
+        return True
+    found.look_again(task.id, terms.boot_ms + late.at_ms - terms.now_ms)
     return False
 
 
@@ -102,7 +116,7 @@ def _need(task: Task, record: Record, terms: Terms, found: Round) -> Need:
     again_ms = at_ms(Stamp(given_back.header.at)) + REFUSED_MS
     if again_ms <= terms.now_ms:
         return wanted
-    found.later[task.id] = terms.boot_ms + again_ms - terms.now_ms
+    found.look_again(task.id, terms.boot_ms + again_ms - terms.now_ms)
     return msgspec.structs.replace(wanted, but=refused_by)
 
 

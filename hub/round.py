@@ -30,6 +30,10 @@ class Round:
     waits: dict[str, Waiting] = field(default_factory=dict)
     later: dict[str, int] = field(default_factory=dict)
 
+    def look_again(self, task_id: str, at_ms: int) -> None:
+        """Have a task looked at again at an instant by the boot clock, if not sooner."""
+        self.later[task_id] = min(at_ms, self.later.get(task_id, at_ms))
+
 
 class Terms(msgspec.Struct, frozen=True):
     """What a round goes by.

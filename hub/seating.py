@@ -47,5 +47,5 @@ def _look(tx: Transaction, task_id: str, room: Room, terms: Terms, found: Round)
         record = tx.record("task", task_id)
     if task.allocation is not None:
         silence.look(tx, task, record, room, terms, found)
-    elif not dealing.is_ended(tx, task, record):
+    elif not dealing.is_ended(tx, task, record, terms, found):
         dealing.deal(tx, task, record, room, terms, found)

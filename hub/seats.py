@@ -7,6 +7,7 @@ from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Allocation, Progress, Seat, Task
 from shared.core.lifecycle import Signal, move
 from shared.core.record import Record
+from shared.core.waiting import expiry
 from shared.store.transaction import Transaction
 
 ACTOR = "hub"
@@ -62,6 +63,13 @@ def take_returned(tx: Transaction, task: Task) -> Task:
 def cancel(tx: Transaction, task: Task, reason: str) -> None:
     """Cancel a task that waits here."""
     write_status(tx, task, Progress(move(task.status, Signal.CANCEL), reason=reason))
+
+
+def expire(tx: Transaction, task: Task) -> None:
+    """Expire a task that waits here and is late."""
+    late = expiry(task)
+    reason = late.reason if late else None
+    write_status(tx, task, Progress(move(task.status, Signal.EXPIRE), reason=reason))
 
 
 def who_cancels(record: Record) -> str:

@@ -4,7 +4,7 @@ import msgspec
 
 from hub import allocation, dealing, groups, recall, release, unique
 from hub.round import Room, Round, Terms
-from hub.seats import ACTOR, cancel, who_cancels, write_seat
+from hub.seats import ACTOR, cancel, expire, who_cancels, write_seat
 from shared.api import task_events
 from shared.core.kinds.task import CancelRequest, Task
 from shared.core.lifecycle import Status
@@ -31,12 +31,16 @@ def look(
         return
     due_ms = terms.silent.get(holder.id, terms.boot_ms) + due.after_ms
     if due_ms > terms.boot_ms:
-        found.later[task.id] = due_ms
+        found.look_again(task.id, due_ms)
         return
-    if task.cancel_asked and not due.moved:
+    is_late = dealing.is_late(task, terms, found)
+    if (task.cancel_asked or is_late) and not due.moved:
         reason = f"{holder.id} is away and cannot start it"
         task_events.take_back(tx, task, actor=ACTOR, reason=reason)
-        cancel(tx, task, f"cancelled by {who_cancels(record)}")
+        if task.cancel_asked:
+            cancel(tx, task, f"cancelled by {who_cancels(record)}")
+        else:
+            expire(tx, task)
         return
     if _is_tied(tx, task, terms):
         return

@@ -21,6 +21,7 @@ from hub.allocation import BATTERY, Battery, DeviceState, Need
 from hub.fleet import Fleet
 from hub.release import PATIENCE, Patience
 from hub.round import Terms
+from shared.core.times import Times
 from shared.core.waiting import Waiting
 from shared.errors import StoreClosed, StoreCorrupt
 from shared.replica import Replica
@@ -91,7 +92,7 @@ class Sitter:
         self._due: dict[str, None] = {}  # unseated tasks for the next rounds, in order
         self._stuck: dict[Need, dict[str, None]] = {}  # ready, but no device can take them
         self._needs: dict[str, Need] = {}  # the same by task
-        self._later: dict[str, int] = {}  # tasks to look at again by the boot clock
+        self._later = Times()  # tasks to look at again by the boot clock
         self._waits: dict[str, Waiting] = {}
         self._wake = asyncio.Event()
 
@@ -157,8 +158,9 @@ class Sitter:
     async def _until_due(self) -> None:
         """Wait for a change, or for what is due by the clock."""
         timeout = None
-        if self._later:
-            timeout = max(min(self._later.values()) - self._boot_ms(), 0) / 1000
+        at_ms = self._later.first()
+        if at_ms is not None:
+            timeout = max(at_ms - self._boot_ms(), 0) / 1000
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._wake.wait()
@@ -228,8 +230,7 @@ class Sitter:
             self._due.update(dict.fromkeys(rows))
 
     def _look_at_clock(self) -> None:
-        boot_ms = self._boot_ms()
-        for task_id in [t for t, due_ms in self._later.items() if due_ms <= boot_ms]:
+        for task_id in self._later.due(self._boot_ms(), ROUND_MAX):
             self._forget(task_id)
             self._due[task_id] = None
 
@@ -261,11 +262,12 @@ class Sitter:
             self._needs[task_id] = wanted
             self._stuck.setdefault(wanted, {})[task_id] = None
         self._waits.update(found.waits)
-        self._later.update(found.later)
+        for task_id, at_ms in found.later.items():
+            self._later.put(task_id, at_ms)
 
     def _forget(self, task_id: str) -> None:
         """Drop what is noted of a task: it may be over by now."""
-        self._later.pop(task_id, None)
+        self._later.drop(task_id)
         self._waits.pop(task_id, None)
         wanted = self._needs.pop(task_id, None)
         if wanted is None:

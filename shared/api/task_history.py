@@ -26,7 +26,8 @@ from shared.store import journal
 from shared.store.journal import Entry, Verdict
 from shared.store.transaction import Reading
 
-ENTRIES_MAX = 1000  # a task that was retried for years must not fill a page
+PROGRESS = "reported progress"
+ENTRIES_MAX = 1000  # events: a task that was retried for years must not fill a page
 
 NEWEST = """SELECT j.entry, j.header, j.body, j.received_at, j.verdict, j.reason
     FROM journal j JOIN records r ON r.id = j.record WHERE r.kind = 'task' AND r.subject = $1
@@ -38,8 +39,29 @@ Said = tuple[Status | None, int | None, str | None]  # status, attempt, reason
 def read(reading: Reading, task_id: str) -> tuple[TaskChange, ...]:
     """Return a task's history as this node holds it, oldest first."""
     rows: list[Any] = reading.query(NEWEST, task_id, ENTRIES_MAX)
-    found = (_change(journal.entry(row)) for row in reversed(rows))
-    return tuple(change for change in found if change is not None)
+    found: list[TaskChange] = []
+    for row in reversed(rows):
+        change = _change(journal.entry(row))
+        if change is None:
+            continue
+        if found and _says_it_all(change, found[-1]):
+            found.pop()
+        found.append(change)
+    return tuple(found)
+
+
+def _says_it_all(change: TaskChange, before: TaskChange) -> bool:
+    """Say whether an entry makes the one before it needless.
+
+    Of progress the newest counts: a run that saves a thousand steps would hide all else. And a
+    person who settles or retries does one thing, whatever events it takes.
+    """
+    words = (change.actor, change.device, change.reason)
+    if change.reason is None or words != (before.actor, before.device, before.reason):
+        return False
+    if change.reason == PROGRESS:
+        return change.attempt == before.attempt
+    return change.at == before.at
 
 
 def _change(entry: Entry) -> TaskChange | None:
@@ -112,7 +134,7 @@ def _requested(body: msgspec.Struct) -> tuple[int | None, str | None]:
             with_locks = f" with {', '.join(body.locks)}" if body.locks else ""
             return body.claim.attempt or None, body.reason or f"may start{with_locks}"
         case Reported():
-            return body.claim.attempt, "reported progress"
+            return body.claim.attempt, PROGRESS
         case _:
             return None, None
 

@@ -13,6 +13,7 @@ import msgspec
 from shared.api import pages, task_history, task_listing
 from shared.api.context import Explain
 from shared.api.pages import Page
+from shared.api.pauses import with_pauses
 from shared.api.task_listing import Order, Place
 from shared.core import task_view
 from shared.core.kinds import task as tasks
@@ -83,6 +84,7 @@ def get(reading: Reading, task_id: str, explain: Explain, now_ms: int) -> TaskVi
     task = tasks.read(record)
     if task is None:
         raise NotFound(f"no task {task_id} is known here")
+    explain = with_pauses(reading, explain)
     return task_view.view(
         task,
         record,
@@ -95,6 +97,7 @@ def get(reading: Reading, task_id: str, explain: Explain, now_ms: int) -> TaskVi
 def several(reading: Reading, ids: Iterable[str], explain: Explain, now_ms: int) -> list[TaskView]:
     """Return tasks that are known here, each as lists show it."""
     status_of = statuses(reading)
+    explain = with_pauses(reading, explain)
     found = []
     for task_id in ids:
         record, task = load(reading, task_id)
@@ -187,6 +190,7 @@ def page(
     place = _read_cursor(cursor, filters.order)
     items: list[TaskView] = []
     status_of = statuses(reading)
+    explain = with_pauses(reading, explain)
     rows = task_listing.scan(reading, _wanted(filters), filters.order, place)
     explained = 0
     for looked_at, (here, matches) in enumerate(rows):

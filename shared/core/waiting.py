@@ -22,6 +22,8 @@ class Reason(msgspec.Struct, frozen=True):
     message: str
 
 
+PAUSED = "paused"
+
 StatusOf = Callable[[str], Status | None]  # of a task id; None: not known here
 
 _RANK = (Status.BLOCKED, Status.SCHEDULED, Status.QUEUED)
@@ -118,6 +120,11 @@ def expiry(task: Task) -> Expiry | None:
 def queued(message: str, ref: str | None = None) -> Waiting:
     """Return the waiting of a task that could start, had anyone room for it."""
     return Waiting(Status.QUEUED, (Reason("busy", ref, message),))
+
+
+def paused(type_: str, why: str | None) -> Reason:
+    """Return the reason of a task whose queue is paused."""
+    return Reason(PAUSED, None, f"the queue {type_} is paused" + (f": {why}" if why else ""))
 
 
 def blocked_on_device(message: str, ref: str | None = None) -> Waiting:

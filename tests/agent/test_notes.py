@@ -43,6 +43,22 @@ class Steps:
         return {"step": step + 1}
 
 
+class Hasty:
+    """Tells how far it is up to its very end, without a pause."""
+
+    type = "hasty"
+    timeout_s = 60.0
+
+    def check(self, payload: Mapping[str, Any]) -> None:
+        pass
+
+    async def run(self, run: Run) -> Output:
+        await run.save("all of it")
+        for number in range(101):
+            run.progress({"percent": number})
+        return {}
+
+
 async def said(one: Robot, task_id: str) -> Reported | None:
     task = tasks.read(await one.replica.record("task", task_id))
     assert task is not None
@@ -76,6 +92,16 @@ async def test_progress_is_written_at_a_pace_and_a_saved_step_at_once(tmp_path: 
         found = await said(one, task_id)
         assert found is not None
         assert found.claim.attempt == 1
+
+
+async def test_the_last_word_is_written_with_the_end(tmp_path: Path) -> None:
+    async with robot(tmp_path, handlers={"hasty": Hasty()}) as one:
+        task_id = await one.submit(type_="hasty")
+        await one.until(task_id, Status.SUCCEEDED)
+        found = await said(one, task_id)
+        assert found is not None
+        assert (found.progress, found.saved) == ({"percent": 100}, "all of it")
+        assert await written(one, task_id) <= 3
 
 
 @pytest.mark.parametrize("on_orphan", [OnOrphan.RESUME, OnOrphan.REQUEUE])

@@ -73,6 +73,33 @@ async def test_two_replicas_converge(agent: Replica, hub: Hub, tmp_path: Path) -
     assert not uplink.status().connected
 
 
+async def test_the_last_word_is_sent_before_the_end(
+    agent: Replica, hub: Hub, tmp_path: Path
+) -> None:
+    uplink = uplink_of(agent, tmp_path / "a", hub.url)
+    async with running(uplink):
+        await eventually(lambda: uplink.status().connected)
+        await report(agent, RED, "leak")
+        await uplink.send_rest(10)
+        assert hub.head(agent.node.writes[SITE]) == head(agent)
+        await uplink.send_rest(10)  # nothing is left to send
+
+
+async def test_a_last_word_that_nobody_takes_holds_nothing_up(
+    agent: Replica, hub: Hub, tmp_path: Path
+) -> None:
+    uplink = uplink_of(agent, tmp_path / "a", hub.url)
+    await report(agent, RED, "leak")
+    await asyncio.wait_for(uplink.send_rest(1000), 5)
+    async with running(uplink):
+        await arrived(agent, hub)
+        await eventually(lambda: not uplink.backlog)
+        await uplink.set_enabled(False)
+        await report(agent, GREEN)
+        await asyncio.wait_for(uplink.send_rest(1000), 5)
+    assert uplink.backlog
+
+
 async def test_without_a_hub_it_stands_alone(agent: Replica, tmp_path: Path) -> None:
     uplink = uplink_of(agent, tmp_path / "a", None)
     await report(agent)

@@ -53,6 +53,21 @@ async def test_the_list_counts_what_waits_here(hub: Served) -> None:
     assert rest["next"] is None
 
 
+async def test_every_task_that_waits_says_that_its_queue_is_paused(hub: Served) -> None:
+    later = {"command": "echo a", "not_before": "2030-01-01T00:00:00Z"}
+    made = (await hub.call("POST", "/api/tasks", later)).json
+    await hub.call("POST", "/api/queues/command/pause", {"reason": "lunch"})
+    shown = await hub.get(f"/api/tasks/{made['id']}")
+    assert shown["status"] == "scheduled"
+    assert [one["reason"] for one in shown["waits_for"]] == ["not_before", "paused"]
+    assert shown["waits_for"][1]["message"] == "the queue command is paused: lunch"
+    (listed,) = (await hub.get("/api/tasks"))["items"]
+    assert listed["waits_for"] == shown["waits_for"]
+    await hub.call("POST", "/api/queues/command/resume")
+    shown = await hub.get(f"/api/tasks/{made['id']}")
+    assert [one["reason"] for one in shown["waits_for"]] == ["not_before"]
+
+
 async def test_a_pause_is_told_live(hub: Served) -> None:
     async with hub.live(subscribe=["queues"]) as socket:
         await hear(socket)

@@ -133,6 +133,20 @@ async def test_progress_is_shown_with_the_attempt_that_reported_it(hub: Node) ->
     assert [a.progress for a in shown] == [None, None], "an older allocation's is history"
 
 
+async def test_of_the_progress_of_an_attempt_the_history_has_the_newest(hub: Node) -> None:
+    task_id = await hub.submit()
+    await hub.replica.write(lambda tx: seat_at(tx, task_id, "robot-1"))
+    for number in (1, 2):
+        await hub.report(task_id, Status.RUNNING, number=number)
+        for step in "abc":
+            await hub.replica.write(lambda tx: tell_progress(tx, task_id, number, step=step))  # noqa: B023
+        await hub.report(task_id, Status.WAITING, number=number)
+    changes = (await get(hub, task_id)).history
+    told = [(c.dot.seq, c.attempt) for c in changes if c.reason == "reported progress"]
+    assert told == [(6, 1), (11, 2)]
+    assert len(changes) == 8
+
+
 async def test_waiting_is_shown_in_the_words_of_the_api(hub: Node) -> None:
     ids = await a_task_of_each_status(hub)
     for word, task_id in ids.items():

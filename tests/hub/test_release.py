@@ -184,6 +184,20 @@ async def test_a_cancelled_one_need_not_wait_for_a_device_that_cannot_start_it(h
     assert task.progress.reason == "cancelled by ada"
 
 
+async def test_one_that_its_silent_device_cannot_start_expires_in_time(hub: Hub) -> None:
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(offline="release", schedule_to_start_s=90)
+    kept = await hub.node.submit(schedule_to_start_s=90)  # the device may have started it by now
+    assert [await hub.seated(one) for one in (task_id, kept)] == ["robot-1"] * 2
+    await hub.disconnect("robot-1")
+    await hub.pass_s(89)
+    assert (await hub.node.task(task_id)).status is Status.WAITING
+    await hub.pass_s(1)
+    task = await hub.until(lambda t: t.status is Status.EXPIRED, task_id)
+    assert task.allocation is None
+    assert (await hub.node.task(kept)).status is Status.WAITING
+
+
 async def test_a_restarted_hub_waits_the_whole_time_again(tmp_path: Path) -> None:
     """Model, dispatch 2: it was the hub that heard nobody."""
     async with open_hub(tmp_path) as hub:

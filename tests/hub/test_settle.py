@@ -35,8 +35,10 @@ async def test_an_unknown_task_is_settled_for_good(
     await hub.settle_as(task_id, verdict, attempt=held.attempt and held.attempt.id)
     shown = await hub.view(task_id)
     assert (shown.status, shown.device, shown.double_run) == (status, "robot-1", False)
-    assert (shown.history[-1].actor, shown.history[-1].status) == ("ada", status)
-    assert shown.history[-1].reason == f"settled as {verdict} by ada: looked"
+    *before, last = shown.history
+    assert (last.actor, last.status) == ("ada", status)
+    assert last.reason == f"settled as {verdict} by ada: looked"
+    assert before[-1].status == Status.UNKNOWN, "a settlement is one entry"
     # What the device still says of it is evidence and changes nothing.
     await hub.late(task_id, held, Status.SUCCEEDED)
     await hub.settle()

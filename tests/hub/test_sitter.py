@@ -11,6 +11,7 @@ from hub.fleet import Fleet
 from hub.round import Terms
 from hub.sitter import ROUND_MAX, Sitter
 from shared.api import task_submission
+from shared.core.kinds import queue as queues
 from shared.core.kinds.task import Outcome
 from shared.core.lifecycle import ENDED, Status
 from shared.store.store import Store
@@ -68,6 +69,28 @@ async def test_a_pinned_task_waits_for_its_device_and_says_since_when(hub: Hub) 
     shown = await hub.view(task_id)
     assert (shown.status, shown.device) == ("blocked", "robot-2")
     assert "robot-2 has it and is away since 2026-11-2" in shown.waits_for[0].message
+
+
+async def test_a_task_at_a_device_says_that_its_queue_is_paused(hub: Hub) -> None:
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit()
+    await hub.seated(task_id)
+    await hub.node.replica.write(
+        lambda tx: tx.append(
+            site=SITE,
+            kind="queue.paused",
+            subject=queues.subject(SITE, "command"),
+            register=queues.PAUSED,
+            body=queues.Paused(paused=True, reason="lunch"),
+            actor="ada",
+        )
+    )
+    shown = await hub.view(task_id)
+    assert shown.status == "queued"
+    assert [one.message for one in shown.waits_for] == [
+        "the queue command is paused: lunch",
+        "robot-1 has it",
+    ]
 
 
 async def test_work_is_spread_over_the_devices(hub: Hub) -> None:
@@ -252,6 +275,55 @@ async def test_a_cancel_asked_for_a_task_that_nobody_has_is_answered(
     await hub.connect("robot-1")
     await hub.settle()
     assert (await hub.node.task(task_id)).allocation is None
+
+
+# ------------------------------------------------------------------ expiry
+
+
+async def test_what_nobody_can_take_expires_in_time(hub: Hub) -> None:
+    first = await hub.node.submit(schedule_to_start_s=60)
+    second = await hub.node.submit(schedule_to_close_s=90)
+    after = await hub.node.submit(after=[second])
+    await hub.pass_s(59)
+    assert (await hub.view(first)).status == "blocked"
+    await hub.pass_s(1)
+    expired = await hub.until(lambda t: t.status is Status.EXPIRED, first)
+    assert expired.progress is not None
+    assert expired.progress.reason == "it did not start within 60 s of its submission"
+    assert (await hub.node.task(second)).status is Status.WAITING
+    await hub.pass_s(30)
+    await hub.until(lambda t: t.status is Status.EXPIRED, second)
+    await hub.until(lambda t: t.status is Status.CANCELLED, after)
+
+
+async def test_what_waits_for_another_task_expires_in_time(hub: Hub) -> None:
+    await hub.connect("robot-1")
+    await hub.connect("robot-2")
+    first = await hub.node.submit(device="robot-1")
+    second = await hub.node.submit(device="robot-2", after=[first], schedule_to_start_s=60)
+    await hub.seated(first)
+    await hub.pass_s(60)
+    task = await hub.until(lambda t: t.status is Status.EXPIRED, second)
+    assert task.allocation is None
+
+
+async def test_what_arrives_too_late_is_given_to_nobody(hub: Hub, tmp_path: Path) -> None:
+    async with open_node(tmp_path, "agent", "tablet-1") as tablet:
+        task_id = await tablet.submit(schedule_to_start_s=5)
+        await hub.connect("robot-1")
+        await hub.pass_s(5)
+        await carry(tablet.replica, hub.node.replica)
+    task = await hub.until(lambda t: t.status is Status.EXPIRED, task_id)
+    assert task.allocation is None
+
+
+async def test_a_restarted_hub_expires_what_became_late_meanwhile(tmp_path: Path) -> None:
+    async with open_hub(tmp_path) as hub:
+        task_id = await hub.node.submit(schedule_to_start_s=60)
+        await hub.settle()
+        later_ms = hub.node.clock() + 60_000
+    async with open_hub(tmp_path, start_ms=later_ms) as hub:
+        await hub.until(lambda t: t.status is Status.EXPIRED, task_id)
 
 
 # ------------------------------------------------------------------ a lost journal

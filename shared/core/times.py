@@ -2,7 +2,7 @@
 
 import heapq
 
-Timed = tuple[int, str]  # Unix ms, id
+Timed = tuple[int, str]  # ms by the clock of whoever asks, id
 
 
 class Times:
