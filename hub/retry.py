@@ -25,13 +25,14 @@ def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None)
 
     Raises:
         NotFound: No such task.
-        IllegalMove: It is not dead, is known to have succeeded, something that comes after it has
-            started, or another task has its unique key by now.
+        IllegalMove: It is not dead, could only expire, is known to have succeeded, something that
+            comes after it has started, or another task has its unique key by now.
     """
     del seen
     task = task_actions.known(tx, task_id)
     if task.status is not Status.DEAD:
         raise IllegalMove(f"the task is {task.status}; only a dead one can be retried")
+    task_actions.refuse_late(tx, task)
     won = evidence.success(tx, task)
     if won is not None:
         raise IllegalMove(f"attempt {won.attempt} at {won.device} succeeded; submit it anew")

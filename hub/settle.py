@@ -53,7 +53,8 @@ def settle(
 
     Raises:
         NotFound: No such task.
-        IllegalMove: It is not unknown, or not this attempt; or a retry of what has succeeded.
+        IllegalMove: It is not unknown, or not this attempt; or a retry of what has succeeded or
+            could only expire.
     """
     task = task_actions.known(tx, task_id)
     words = f"settled as {verdict} by {actor}" + (f": {reason}" if reason else "")
@@ -66,6 +67,8 @@ def settle(
     if attempt is not None and (mine is None or mine.id != attempt):
         raise IllegalMove(f"the attempt in question is {mine.id if mine else 'none'} by now")
     is_retry = verdict is Verdict.RETRY
+    if is_retry:
+        task_actions.refuse_late(tx, task)
     won = evidence.success(tx, task) if is_retry else None
     if won is not None:
         raise IllegalMove(f"attempt {won.attempt} at {won.device} succeeded; settle it as that")

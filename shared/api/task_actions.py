@@ -5,6 +5,8 @@ agent while it alone knows its own submission. To everybody else's tasks it adds
 stay on the record until the sitter answers (``docs/architecture.md``, the seat).
 """
 
+import msgspec
+
 from shared.api import task_events
 from shared.core import record as records
 from shared.core.kinds import task as tasks
@@ -15,6 +17,7 @@ from shared.core.kinds.task_spec import (
 from shared.core.lifecycle import ENDED, Signal, Status, move
 from shared.core.record import Record
 from shared.core.vector import Vector
+from shared.core.waiting import expiry
 from shared.errors import IllegalMove, NotFound
 from shared.store.transaction import Transaction
 
@@ -67,6 +70,17 @@ def _known_here_alone(tx: Transaction, record: Record) -> bool:
 # ------------------------------------------------------------------ retry
 
 
+def refuse_late(tx: Transaction, task: Task) -> None:
+    """Refuse to run a task anew that could only expire.
+
+    Raises:
+        IllegalMove: So it is.
+    """
+    late = expiry(msgspec.structs.replace(task, progress=None))
+    if late is not None and late.at_ms <= tx.now_ms:
+        raise IllegalMove("it is too late to start it: its schedule_to_* is over; submit it anew")
+
+
 def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None) -> None:
     """Let a dead task that this agent gave itself run again here; ``hub/retry.py`` has the rest.
 
@@ -78,13 +92,14 @@ def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None)
 
     Raises:
         NotFound: No such task here.
-        IllegalMove: It is not dead; or another comes after it, which may have acted on its end; or
-            it is the hub that gave it its device.
+        IllegalMove: It is not dead, or could only expire; or another comes after it, which may
+            have acted on its end; or it is the hub that gave it its device.
     """
     del seen
     task = known(tx, task_id)
     if task.status is not Status.DEAD:
         raise IllegalMove(f"the task is {task.status}; only a dead one can be retried")
+    refuse_late(tx, task)
     followers = tx.query("SELECT task FROM edges WHERE after = $1 ORDER BY task LIMIT 1", task_id)
     if followers:
         raise IllegalMove(

@@ -34,6 +34,14 @@ async def test_a_dead_task_runs_again_wherever_it_fits_with_new_attempts(hub: Hu
     assert not shown.double_run, "the first had ended before the second was dealt"
 
 
+@pytest.mark.parametrize("limit", ["schedule_to_start_s", "schedule_to_close_s"])
+async def test_what_could_only_expire_is_not_retried(hub: Hub, limit: str) -> None:
+    task_id = await dead(hub, **{limit: 60})
+    await hub.pass_s(60)
+    assert "too late" in await hub.retry_refused(task_id)
+    assert (await hub.node.task(task_id)).status is Status.DEAD
+
+
 async def test_successors_at_the_hub_simply_go_on_waiting(hub: Hub) -> None:
     task_id = await dead(hub)
     two = await hub.node.submit(after=[{"task": task_id, "on_failure": "block"}])
