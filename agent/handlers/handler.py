@@ -25,6 +25,9 @@ PROGRESS_BYTES_MAX = 4096
 SAVED_BYTES_MAX = 64 * 1024
 """As JSON. It names how far a run got; what it made belongs into files."""
 
+WHERE = frozenset({"zone", "at"})
+"""Keys of any payload by which the hub chooses a device that is near (docs/tasks.md)."""
+
 Output = Mapping[str, Any]
 """What an attempt leaves for people: keys of the handler's choice, values that JSON can hold."""
 
@@ -195,13 +198,14 @@ class Handler(Protocol):
 
 
 def read_payload(payload: Mapping[str, Any], shape: type[T], type_: str) -> T:
-    """Return a payload as the Struct that its handler expects.
+    """Return a payload as the Struct that its handler expects, without what is for the hub alone.
 
     Raises:
         Invalid: It has another shape; names each place as ``$.payload.seconds``.
     """
     try:
-        return msgspec.convert(payload, shape)
+        own = {key: value for key, value in payload.items() if key not in WHERE}
+        return msgspec.convert(own, shape)
     except msgspec.ValidationError as error:
         text = str(error).replace("`$", "`$.payload")
         raise Invalid(f"payload of a {type_} task: {text}", (("$.payload", text),)) from error

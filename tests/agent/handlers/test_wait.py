@@ -55,3 +55,9 @@ async def test_it_waits_by_the_clock_of_the_loop(tmp_path: Path) -> None:
 def test_a_payload_without_a_possible_time_is_refused(payload: dict[str, Any]) -> None:
     with pytest.raises(Invalid, match="payload of a wait task"):
         Wait().check(payload)
+
+
+def test_where_the_work_is_concerns_the_hub_alone() -> None:
+    Wait().check({"seconds": 1, "zone": "ward-7", "at": {"x": 3, "y": 4}})
+    with pytest.raises(Invalid):
+        Wait().check({"seconds": 1, "where": "ward-7"})
