@@ -119,11 +119,9 @@ async def test_a_wait_moves_its_bar_in_its_row(
 async def test_a_run_that_succeeded_is_not_shown_as_half_done(
     api: Api, open_board: Opener, robot_url: str
 ) -> None:
-    task = await submit_wait(api, 1)
+    await submit_wait(api, 1)
     page = await open_tasks(open_board)
     await expect(section(page, "ended")).to_contain_text("wait 1 s")
-    [attempt] = (await api.get(f"/api/tasks/{task['id']}"))["attempts"]
-    assert attempt["progress"]["waited_s"] < 1, "the last that it told came before its end"
     dialog = await open_task(page, "wait 1 s")
     await expect(dialog.locator(".attempt")).to_contain_text("Succeeded")
     await expect(dialog.locator(".attempt .task-progress")).to_have_count(0)
