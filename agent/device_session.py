@@ -62,7 +62,9 @@ class DeviceSession:
         hello = exchange.hello(replica.node, site, status())
         self._told_backlog = hello.status.backlog
         self._told_waits = hello.status.waits
-        self._caught_up = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._is_caught_up = False  # a backlog that the hub was told of is gone: tell it at once
+        self._has_grown = False  # the journal, since it was last looked at why tasks wait
         self._heads = {name: head.seq for name, head in hello.heads.items()}
         self._link: Link[device.State, device.Input, device.Effect] = Link(
             socket, device.start(hello), device.receive, self._perform, self._news
@@ -87,6 +89,9 @@ class DeviceSession:
     def ring(self) -> None:
         """Say that the journal has grown."""
         self._link.ring()
+        if not self._has_grown:
+            self._has_grown = True
+            self._wake.set()
 
     async def _tell_status(self) -> None:
         while True:
@@ -95,17 +100,32 @@ class DeviceSession:
             await self._link.post(device.StatusChanged(status))
 
     async def _next_status(self) -> DeviceStatus:
-        """Return what the hub should hear: at times, and at once when it had something else."""
-        for _ in range(round(STATUS_EVERY_S / LOOK_EVERY_S)):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._caught_up.wait()
-            is_caught_up = self._caught_up.is_set()
-            self._caught_up.clear()
-            status = self._status()
-            if is_caught_up or (self.was_open and status.waits != self._told_waits):
-                return status
+        """Return what the hub should hear: at times, and soon after it was told something else.
+
+        Only while something waits, or when the journal has grown, is it looked at as often: an idle
+        device is to rest.
+        """
+        left_s = float(STATUS_EVERY_S)
+        while left_s > 0 and not self._is_caught_up:
+            looks_soon = bool(self._told_waits) or self._has_grown
+            pause_s = LOOK_EVERY_S if looks_soon else left_s
+            if await self._is_woken_within(pause_s):
+                continue  # what woke it decides how long it rests now
+            left_s -= pause_s
+            if looks_soon:
+                self._has_grown = False
+                if self.was_open and self._status().waits != self._told_waits:
+                    break
+        self._is_caught_up = False
         return self._status()
+
+    async def _is_woken_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        is_woken = self._wake.is_set()
+        self._wake.clear()
+        return is_woken
 
     def _news(self) -> device.Input | None:
         heads = {
@@ -119,7 +139,8 @@ class DeviceSession:
     def _look_at_backlog(self) -> None:
         """Tell the hub as soon as a backlog that it was told of is gone."""
         if self.was_open and self._told_backlog and not self._status().backlog:
-            self._caught_up.set()
+            self._is_caught_up = True
+            self._wake.set()
 
     async def _perform(self, effect: device.Effect) -> device.Input | None:
         match effect:
