@@ -10,7 +10,8 @@ MS_MAX = 253_402_300_799_999  # the last millisecond of year 9999, where RFC 333
 def text(ms: int) -> str:
     """Write Unix ms as ``2026-11-23T08:00:00.000Z``."""
     moment = _EPOCH + datetime.timedelta(milliseconds=min(max(ms, 0), MS_MAX))
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    # Its offset is cut off for the Z; strftime takes three times as long, and lists hold hundreds.
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def text_or_none(ms: int | None) -> str | None:
