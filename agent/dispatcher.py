@@ -8,11 +8,9 @@ What is known of tasks, and what becomes of those that will not run, is ``intake
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from functools import partial, reduce
 from pathlib import Path
 from random import Random
-from typing import Protocol
 
 from agent import claim, schedule, timers
 from agent import limits as rates
@@ -26,6 +24,7 @@ from agent.intake import Intake
 from agent.limits import Limits
 from agent.notes import JournalNotes, report
 from agent.orphans import settle_orphans
+from agent.pause import WaitFor, wait_for
 from agent.room import Room
 from agent.schedule import Decision
 from agent.timers import Stop
@@ -44,20 +43,6 @@ RETRY_S = 2.0  # after a write that the disk refused
 STOP_S = 15.0  # for runs that were told to stop; a command takes at most ten to be killed
 
 log = logging.getLogger(__name__)
-
-
-class WaitFor(Protocol):
-    """How to wait for an event, at most so long; virtual in tests."""
-
-    async def __call__(self, event: asyncio.Event, timeout_s: float | None) -> None:
-        """Return once the event is set or the time is over."""
-
-
-async def wait_for(event: asyncio.Event, timeout_s: float | None) -> None:
-    """Wait for an event, at most so long."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
 
 
 class Dispatcher:

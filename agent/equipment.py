@@ -12,7 +12,8 @@ from functools import partial
 
 import msgspec
 
-from agent.dispatcher import RETRY_S, WaitFor, wait_for
+from agent.dispatcher import RETRY_S
+from agent.pause import WaitFor, wait_for
 from hardware import flapping
 from hardware.driver import Driver, Observation
 from shared.core.kinds import equipment

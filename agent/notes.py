@@ -6,9 +6,10 @@ tells in between. A saved step is a promise: it lasts before the handler goes on
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from agent import claim as claims
+from agent.pause import WaitFor
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Attempt, Claim, Reported, Task
 from shared.errors import Busy, StoreError
@@ -16,13 +17,6 @@ from shared.replica import Replica
 from shared.store.transaction import Transaction
 
 EVERY_S = 2.0  # a bar that moves for people; a thousand robots at that pace are 500 events a second
-
-
-class Wait(Protocol):
-    """How to wait for an event, at most so long; virtual in tests."""
-
-    async def __call__(self, event: asyncio.Event, timeout_s: float | None) -> None:
-        """Return once the event is set or the time is over."""
 
 
 class JournalNotes:
@@ -39,7 +33,7 @@ class JournalNotes:
         attempt: Attempt,
         *,
         beat: Callable[[], None],
-        wait: Wait,
+        wait: WaitFor,
     ) -> None:
         """Build the notes of a run.
 

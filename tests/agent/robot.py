@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from agent.checks import Checker
-from agent.dispatcher import Dispatcher, WaitFor, wait_for
+from agent.dispatcher import Dispatcher
 from agent.handlers.handler import Handler, HandlerFailed, Output, Run
 from agent.limits import Limits
+from agent.pause import WaitFor, wait_for
 from shared.core import ids
 from shared.core.clock import ClockTrust
 from shared.core.kinds import queue as queues
