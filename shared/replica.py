@@ -3,6 +3,10 @@
 One thread owns the writing connection, one the reading one. Writes that arrive while a
 transaction is under way gather and share the next one's fsync; the await returns after it. A
 transaction crosses to the database thread once. Subscribers hear of a change when it is durable.
+
+While nobody reads, the journal leads and the tables follow: a burst of writes costs its events, and
+each record that it changed is written once for many of them. Whoever reads sees all that was
+acknowledged before: the tables follow first.
 """
 
 import asyncio
@@ -17,7 +21,7 @@ from typing import Any, TypeVar
 
 from shared.core.clock import ClockTrust
 from shared.core.record import Record
-from shared.errors import Busy, StoreClosed
+from shared.errors import Busy, StoreClosed, StoreError, StoreFull
 from shared.store import database
 from shared.store.guard import GuardFile
 from shared.store.node import Node
@@ -27,6 +31,7 @@ from shared.store.transaction import Change, Reading, Transaction
 
 GROUP_MAX = 512  # writes that share a transaction: beyond this the fsync no longer dominates
 WAITING_MAX = 8192  # writes that may wait; then callers are told to come back
+FOLLOW_S = 0.5  # how long the tables may lack a write that nobody has asked for
 
 T = TypeVar("T")
 Listener = Callable[[list[Change]], None]
@@ -53,6 +58,8 @@ class Replica:
         self._flusher: asyncio.Future[None] | None = None
         self._listeners: list[Listener] = []
         self._closing = False
+        self._was_read = False  # since the last group: then the next one writes the tables too
+        self._following: asyncio.TimerHandle | None = None
 
     @property
     def node(self) -> Node:
@@ -90,6 +97,16 @@ class Replica:
 
     async def read(self, question: Callable[[Reading], T]) -> T:
         """Run a function of what is committed, in one short read transaction, beside the writer."""
+        self._was_read = True
+        if self._store.leads:
+            try:
+                await self.run_on_writer(Store.follow)
+            except StoreFull:  # what was acknowledged is shown all the same
+                return await self.run_on_writer(partial(Store.foresee, question=question))
+        return await self._reader.call(partial(self._answer, question))
+
+    async def read_journal(self, question: Callable[[Reading], T]) -> T:
+        """Run a function of the journal alone, which shows all that was acknowledged at any time."""
         return await self._reader.call(partial(self._answer, question))
 
     async def record(self, kind: str, subject: str) -> Record:
@@ -113,10 +130,16 @@ class Replica:
         return await self._writer.call(partial(work, self._store))
 
     async def close(self) -> None:
-        """Refuse new writes and wait for those that were accepted."""
+        """Refuse new writes, wait for those that were accepted, leave the tables complete."""
         self._closing = True
         while self._flusher is not None:
             await asyncio.shield(self._flusher)
+        if self._following is not None:
+            self._following.cancel()
+        try:
+            await self.run_on_writer(Store.follow)
+        except StoreError as error:
+            log.warning("the tables follow at the next start: %s", error)
 
     # ------------------------------------------------------------------ group commit
 
@@ -125,7 +148,11 @@ class Replica:
         size = min(len(self._waiting), GROUP_MAX)
         group = [self._waiting.popleft() for _ in range(size)]
         writes = [change for change, _ in group]
-        self._writer.submit(partial(self._store.commit, writes), partial(self._end_group, group))
+        may_lead, self._was_read = not self._was_read, False
+        self._writer.submit(
+            partial(self._store.commit, writes, may_lead=may_lead),
+            partial(self._end_group, group),
+        )
 
     def _end_group(
         self, group: list[Waiting], committed: Committed | None, error: BaseException | None
@@ -147,6 +174,14 @@ class Replica:
         elif self._flusher is not None:
             self._flusher.set_result(None)
             self._flusher = None
+            if self._following is None and self._store.leads:
+                loop = asyncio.get_running_loop()
+                self._following = loop.call_later(FOLLOW_S, self._follow)
+
+    def _follow(self) -> None:
+        """Have the tables follow after a burst, so that what the disk shows is never old."""
+        self._following = None
+        self._writer.submit(partial(Store.follow, self._store), _report)
 
     def _tell(self, changes: list[Change]) -> None:
         if not changes:
@@ -168,6 +203,11 @@ class Replica:
     def _answer(self, question: Callable[[Reading], T]) -> T:
         with self._reading.snapshot():
             return question(self._reading)
+
+
+def _report(_: None, error: BaseException | None) -> None:
+    if error is not None:
+        log.warning("the tables follow later: %s", error)
 
 
 @asynccontextmanager

@@ -30,8 +30,8 @@ PROGRESS = "reported progress"
 ENTRIES_MAX = 1000  # events: a task that was retried for years must not fill a page
 
 NEWEST = """SELECT j.entry, j.header, j.body, j.received_at, j.verdict, j.reason
-    FROM journal j JOIN records r ON r.id = j.record WHERE r.kind = 'task' AND r.subject = $1
-    ORDER BY j.at DESC, j.entry DESC LIMIT $2"""
+    FROM records r JOIN history h ON h.record = r.id JOIN journal j ON j.entry = h.entry
+    WHERE r.kind = 'task' AND r.subject = $1 ORDER BY h.at DESC, h.entry DESC LIMIT $2"""
 
 Said = tuple[Status | None, int | None, str | None]  # status, attempt, reason
 

@@ -40,7 +40,10 @@ SET_VERDICT = sql(
     RETURNING header, body"""
 )
 HEARD = sql("SELECT count(*), min(entry), max(entry) FROM journal WHERE hash IS NULL")
-FORGET_HEARD = sql("DELETE FROM journal WHERE hash IS NULL AND entry < $1")
+FORGET_HEARD = sql(
+    "DELETE FROM journal WHERE hash IS NULL AND entry < $1 RETURNING record, at, entry"
+)
+FORGET_HISTORY = sql("DELETE FROM history WHERE record = $1 AND at = $2 AND entry = $3")
 HEARD_MAX = 20_000  # events of others kept for history here; the hub keeps history whole
 HEARD_CHECK = 256  # frames between two looks at that bound
 
@@ -174,10 +177,11 @@ def _hear(tx: Transaction, db: sqlite3.Connection, record: int, event: Event) ->
     log = tx.open_log(header.origin, header.site)
     if log.own != nodes.OTHER:
         return
-    db.execute(
+    entry = tx.next_position()
+    heard = db.execute(
         journal.INSERT_HEARD,
         (
-            tx.next_position(),
+            entry,
             log.id,
             header.seq,
             record,
@@ -187,6 +191,8 @@ def _hear(tx: Transaction, db: sqlite3.Connection, record: int, event: Event) ->
             tx.now_ms,
         ),
     )
+    if heard.rowcount:  # else it is here already
+        db.execute(journal.NOTE, (record, header.at, entry))
 
 
 def _note_verdict(tx: Transaction, note: VerdictNote) -> Event | None:
@@ -215,7 +221,7 @@ def _show_again(tx: Transaction, db: sqlite3.Connection, event: Event) -> None:
     """
     key = (record_kind(event.header.kind), event.header.subject)
     name = event.header.register
-    held = tx.find(*key)
+    held = tx.row(key)
     if name in rows.load_base(db, held.id):
         return
     now = registers.refuse(registers.EMPTY, event)
@@ -227,4 +233,5 @@ def _show_again(tx: Transaction, db: sqlite3.Connection, event: Event) -> None:
 def _forget_heard(tx: Transaction) -> None:
     ((count, _, newest),) = tx.query(HEARD)
     if count > HEARD_MAX:
-        tx.execute(FORGET_HEARD, newest - HEARD_MAX)
+        for forgotten in tx.query(FORGET_HEARD, newest - HEARD_MAX):
+            tx.execute(FORGET_HISTORY, *forgotten)

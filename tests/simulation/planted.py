@@ -261,7 +261,7 @@ def take_older(node: Node, chunk: Down, then: Then) -> None:
         if chunk.position < cursor:
             tx.execute(SET_CURSOR, chunk.lane, chunk.since)
             for state in chunk.registers:
-                record = tx.find(state.kind, state.subject).id
+                record = tx.row((state.kind, state.subject)).id
                 tx.execute(FORGET_POSITION, record, state.name)
         taken = down.take(tx, chunk)
         tx.execute(SET_CURSOR, chunk.lane, max(cursor, taken))
