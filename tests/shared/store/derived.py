@@ -283,10 +283,7 @@ class _Database:
             tally = Tally()
             typed.upsert(second, table, made[table], tally)
             tally.write(second)
-            also: defaultdict[Row, set[Row]] = defaultdict(set)
-            for row in () if is_ordered else made[table]:
-                if table.settled is None or row[table.columns.index(table.settled)] is not None:
-                    also[row[: table.key]].add(row)
+            also = {} if is_ordered else _alternatives(table, made[table])
             yield from self._compare(table, _table(second, table), also)
         second.close()
 
@@ -496,6 +493,17 @@ def _is_fold(shown: Register, base: Register, own: Iterable[Line]) -> bool:
         base.parked,
         dict(base.cover),
     )
+
+
+def _alternatives(table: Table, made: Iterable[Row]) -> dict[Row, set[Row]]:
+    """Return the rows that may stand under each key, whichever event came last."""
+    found: defaultdict[Row, set[Row]] = defaultdict(set)
+    settled: defaultdict[Row, set[Row]] = defaultdict(set)
+    for row in made:
+        found[row[: table.key]].add(row)
+        if table.settled and row[table.columns.index(table.settled)] is not None:
+            settled[row[: table.key]].add(row)
+    return {**found, **settled}
 
 
 def _table(db: sqlite3.Connection, table: Table) -> dict[Row, Row]:
