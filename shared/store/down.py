@@ -23,6 +23,7 @@ from shared.store import records as rows
 from shared.store.database import sql
 from shared.store.journal import Verdict
 from shared.store.transaction import Reading, Transaction
+from shared.store.typed import Tally
 from shared.sync.frame import Down, RegisterState, VerdictNote
 
 LANES = sql("SELECT lane, cursor, judged FROM lanes")
@@ -39,6 +40,7 @@ SET_VERDICT = sql(
     WHERE origin = (SELECT id FROM origins WHERE name = $1) AND seq = $2
     RETURNING header, body"""
 )
+COUNTING = sql("SELECT header, body FROM journal WHERE record = $1 AND verdict <> 2 ORDER BY entry")
 HEARD = sql("SELECT count(*), min(entry), max(entry) FROM journal WHERE hash IS NULL")
 FORGET_HEARD = sql(
     "DELETE FROM journal WHERE hash IS NULL AND entry < $1 RETURNING record, at, entry"
@@ -196,19 +198,34 @@ def _hear(tx: Transaction, db: sqlite3.Connection, record: int, event: Event) ->
 
 
 def _note_verdict(tx: Transaction, note: VerdictNote) -> Event | None:
-    """Mark an own event as judged otherwise than applied; return it if it was refused.
-
-    The rows that it made alone go with it.
-    """
+    """Mark an own event as judged otherwise than applied; return it if it was refused."""
     told = (note.origin, note.seq, note.verdict, note.reason, tx.next_position())
     marked = tx.query(SET_VERDICT, *told)
     if not marked or note.verdict != Verdict.REFUSED:
         return None
     event = events.read(*marked[0])
-    kind = KINDS.get(record_kind(event.header.kind))
-    for side in kind.side_rows(event) if kind else ():
-        typed.remove(tx.db, side.table, side.row[: side.table.key])
+    _remove_sides(tx, event)
     return event
+
+
+def _remove_sides(tx: Transaction, event: Event) -> None:
+    """Remove the rows that a refused event made, but for what other events say in them.
+
+    An attempt whose end is refused has begun all the same.
+    """
+    kind = KINDS.get(record_kind(event.header.kind))
+    made = kind.side_rows(event) if kind else ()
+    if kind is None or not made:
+        return
+    for side in made:
+        typed.remove(tx.db, side.table, side.row[: side.table.key])
+    gone = {(side.table, side.row[: side.table.key]) for side in made}
+    tally = Tally()
+    for header, body in tx.query(COUNTING, tx.row((kind.name, event.header.subject)).id):
+        for side in kind.side_rows(events.read(header, body)):
+            if (side.table, side.row[: side.table.key]) in gone:
+                typed.upsert(tx.db, side.table, [side.row], tally)
+    tally.write(tx.db)
 
 
 def _show_again(tx: Transaction, db: sqlite3.Connection, event: Event) -> None:
