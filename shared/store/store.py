@@ -107,21 +107,17 @@ class Store:
             StoreError: The transaction failed as a whole; nothing of it happened.
         """
         with database.translated():
-            self._db.execute("BEGIN IMMEDIATE")
             try:
                 transaction = self._transaction()
                 outcomes = [_run(transaction, write) for write in writes]
-                if may_lead and transaction.can_lead and len(self._cache) < LEADING_RECORDS:
-                    transaction.lead()
-                else:
-                    transaction.follow()
-                finished = transaction.result()
+                may_lead = may_lead and len(self._cache) < LEADING_RECORDS
                 self._is_committing = True
-                self._db.execute("COMMIT")
+                transaction.commit(may_lead=may_lead)
             except BaseException:
                 self._recover()
                 raise
             else:
+                finished = transaction.result()
                 self._become(finished)
             finally:
                 self._is_committing = False
@@ -148,7 +144,6 @@ class Store:
             StoreFull: Too much for memory is lacking.
         """
         with database.translated():
-            self._db.execute("BEGIN IMMEDIATE")
             try:
                 transaction = self._transaction()
                 transaction.follow()
@@ -199,7 +194,6 @@ class Store:
             transaction = self._transaction()
             for tail in journal.read_tail(self._db, node.position):
                 transaction.refold(tail)
-            transaction.lead()
             self._become(transaction.result())
         return node
 

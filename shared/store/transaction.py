@@ -124,7 +124,7 @@ class Transaction(Reading):
         """Begin where the last one ended.
 
         Args:
-            db: The writing connection, in a transaction.
+            db: The writing connection.
             node: The node as of the last commit.
             cache: Records as of the last commit; all those that ``gathered`` changes are there.
             gathered: What the tables do not show yet.
@@ -424,6 +424,7 @@ class Transaction(Reading):
     def db(self) -> sqlite3.Connection:
         """The connection, with all that this group wrote so far exposed to it."""
         self._must_follow = True
+        self._begin()
         if self._is_one_of_many and not self._savepoint:
             self._db.execute("SAVEPOINT one_write")
             self._savepoint = True
@@ -457,6 +458,7 @@ class Transaction(Reading):
 
     def flush(self) -> None:
         """Write what has gathered: each record once. What it wrote can still be undone."""
+        self._begin()
         gathered, self._gathered = self._gathered, Gathered()
         held = {key: self.row(key) for key in gathered.before}
         logs = [self._logs[name] for name in gathered.logs if name in self._logs]
@@ -470,22 +472,38 @@ class Transaction(Reading):
 
     # ------------------------------------------------------------------ the two ways to end
 
-    @property
-    def can_lead(self) -> bool:
-        """Whether all that was written follows from events, and the tables are not far behind."""
-        return not self._must_follow and self._gathered.size < LEAD_BYTES_MAX
+    def commit(self, *, may_lead: bool) -> None:
+        """Write what has to last, and have it last.
 
-    def lead(self) -> None:
-        """Write the events alone; the tables follow in a later transaction."""
-        if self._gathered.journal:
-            self._db.executemany(journal.INSERT_SILENT, self._gathered.journal)
-            self._gathered.journal = []
+        Args:
+            may_lead: The tables may follow later, if all that was written follows from events and
+                they are not far behind.
+        """
+        if may_lead and not self._must_follow and self._gathered.size < LEAD_BYTES_MAX:
+            self._lead()
+        else:
+            self.follow()
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
 
     def follow(self) -> None:
         """Write everything: the tables show all that the journal holds."""
         self.flush()
         counts = self._counts
         self._db.execute(UPDATE_NODE, (counts.position, counts.stamp, counts.hub_epoch))
+
+    def _lead(self) -> None:
+        """Write the events alone."""
+        written, self._gathered.journal = self._gathered.journal, []
+        if len(written) == 1:  # a transaction by itself
+            self._db.execute(journal.INSERT_SILENT, written[0])
+        elif written:
+            self._begin()
+            self._db.executemany(journal.INSERT_SILENT, written)
+
+    def _begin(self) -> None:
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
 
     def result(self) -> Finished:
         """Return what becomes true once the commit has lasted."""

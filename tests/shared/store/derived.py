@@ -123,6 +123,7 @@ class _Database:
         """Compare everything."""
         yield from self._odd
         yield from self._logs()
+        yield from self._history()
         yield from self._counts()
         if self._node.is_hub:
             replay = _Replay(self._lines, self._named)
@@ -180,6 +181,13 @@ class _Database:
         for name, log in self._node.logs.items():
             if (log.head, log.hash) != found.get(name, (0, chain.GENESIS)):
                 yield f"the head of {name} is {log.head}, its events end at {found.get(name)}"
+
+    def _history(self) -> Iterator[str]:
+        """Each event is found by its record and its time."""
+        wanted = {(n.record, n.event.header.at, n.entry) for n in self._lines}
+        found = set(self._db.execute("SELECT record, at, entry FROM history"))
+        for record, at, entry in wanted ^ found:
+            yield f"history has entry {entry} of record {record} at {at} or lacks it"
 
     def _counts(self) -> Iterator[str]:
         """No position, stamp or number is given out twice."""

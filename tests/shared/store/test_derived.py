@@ -100,6 +100,8 @@ ALTERATIONS = [
     "UPDATE records SET site = 'elsewhere' WHERE subject = 'press-1'",
     "UPDATE journal SET record = 1 + record WHERE record = $press",
     "UPDATE journal SET at = at + 1 WHERE record = $press",
+    "UPDATE history SET at = at + 1 WHERE record = $press",
+    "DELETE FROM history WHERE record = $press",
     "UPDATE equipment SET state = 'green' WHERE id = 'press-1'",
     "DELETE FROM equipment WHERE id = 'press-1'",
     "INSERT INTO equipment (id, site, attributes, retired) VALUES ('x', 'demo', '{}', 0)",
