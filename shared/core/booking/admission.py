@@ -112,20 +112,11 @@ def _capacity(resource: Resource, asked: Interval, busy: Busy, ignore: str | Non
     limits = resource.limits
     wanted = taken.occupied(limits, asked.start_ms, asked.end_ms)
     there = taken.occupying(resource.id, limits, busy, wanted, ignore)
-    crowd = sorted(taken.crowd(_clipped(there, wanted), limits.capacity))
+    # Each of these overlaps what is wanted, so if any share an instant, they share one within it.
+    crowd = sorted(taken.crowd(there, limits.capacity))
     if not crowd:
         return None
     named = ", ".join(crowd[:NAMED_MAX]) + (" and others" if len(crowd) > NAMED_MAX else "")
     places = "its only place is" if limits.capacity == 1 else f"all {limits.capacity} places are"
     text = f"{resource.id}: {places} taken by {named}; choose another time or resource"
     return Reason(Rule.CAPACITY, text, resource.id, tuple(crowd))
-
-
-def _clipped(
-    occupations: Iterator[tuple[Interval, str]], window: Interval
-) -> Iterator[tuple[Interval, str]]:
-    """Cut occupations to a window: how crowded it is before or after does not count."""
-    for occupation, booking in occupations:
-        if occupation.overlaps(window):
-            start = max(occupation.start_ms, window.start_ms)
-            yield Interval(start, min(occupation.end_ms, window.end_ms)), booking

@@ -4,9 +4,9 @@ import datetime
 from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
+from shared.core.booking.hours import Week
 from shared.core.booking.resource import Resource, resource
 from shared.core.booking.rules import DayOff, Hours, Limits
-from shared.core.booking.hours import Week
 from shared.core.booking.taken import Busy, Taken
 
 MINUTE_MS = 60_000
@@ -16,6 +16,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 LONG_AGO = 0
 YEARS_S = 5 * 366 * 24 * 3600
 
+PLAIN = Limits(horizon_s=YEARS_S)
 WORKDAYS = ("08:00-12:00", "13:00-17:00")
 OFFICE = Week(mon=WORKDAYS, tue=WORKDAYS, wed=WORKDAYS, thu=WORKDAYS, fri=("08:00-12:00",))
 NIGHTS = Week(*(("22:00-06:00",),) * 7)
@@ -37,7 +38,7 @@ def a_resource(
     timezone: str = "Europe/Berlin",
     exceptions: tuple[DayOff, ...] = (),
     holidays: Mapping[datetime.date, str] | None = None,
-    limits: Limits = Limits(horizon_s=YEARS_S),
+    limits: Limits = PLAIN,
 ) -> Resource:
     return resource(name, Hours(timezone, week, exceptions), limits, holidays or {})
 
@@ -56,6 +57,4 @@ def bookings(found: Mapping[str, Iterable[Taken]]) -> Busy:
 
 def taken(*spans: tuple[str, str], name: str = "strange") -> Busy:
     """Serve bookings b1, b2 … of one resource, from local times in Berlin."""
-    return bookings(
-        {name: [(at(s), at(e), f"b{n}") for n, (s, e) in enumerate(spans, start=1)]}
-    )
+    return bookings({name: [(at(s), at(e), f"b{n}") for n, (s, e) in enumerate(spans, start=1)]})
