@@ -1,10 +1,11 @@
 """Groups: a doctor and a room, booked together or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import msgspec
 
+from shared.core.booking.slot import RESOURCES_MAX
 from shared.core.ids import Name
 from shared.errors import Refused
 
@@ -12,7 +13,7 @@ MEMBERS_MAX = 50
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Body of ``resource.group``: booked together or not at all.
+    """Body of ``resource.group``: what is booked if the group is.
 
     Attributes:
         members: Resources, and groups of them.
@@ -21,16 +22,25 @@ class Group(msgspec.Struct, frozen=True):
     members: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=MEMBERS_MAX)]
 
 
-def members(name: str, groups: Mapping[str, Group]) -> tuple[str, ...]:
-    """Return what is booked if ``name`` is, sorted, each once: itself if it is no group.
+Groups = Mapping[str, Group]
+
+
+def resolve(names: Iterable[str], groups: Groups) -> tuple[str, ...]:
+    """Return the resources behind names of resources and groups, sorted, each once.
 
     Raises:
-        Refused: A group contains itself.
+        Refused: A group contains itself, or they are too many for one booking.
     """
-    return tuple(sorted(_leaves(name, groups, ())))
+    found: set[str] = set()
+    for name in names:
+        _gather(name, groups, (), found)
+    if len(found) > RESOURCES_MAX:
+        text = f"{len(found)} resources at once; at most {RESOURCES_MAX} can be booked together"
+        raise Refused(text, (("$.resources", "too many"),))
+    return tuple(sorted(found))
 
 
-def _leaves(name: str, groups: Mapping[str, Group], above: tuple[str, ...]) -> frozenset[str]:
+def _gather(name: str, groups: Groups, above: tuple[str, ...], found: set[str]) -> None:
     if name in above:
         ring = " > ".join((*above[above.index(name) :], name))
         raise Refused(
@@ -38,6 +48,7 @@ def _leaves(name: str, groups: Mapping[str, Group], above: tuple[str, ...]) -> f
             (("$.members", "recursion"),),
         )
     if name not in groups:
-        return frozenset((name,))
-    inside = (_leaves(member, groups, (*above, name)) for member in groups[name].members)
-    return frozenset().union(*inside)
+        found.add(name)
+        return
+    for member in groups[name].members:
+        _gather(member, groups, (*above, name), found)
