@@ -324,22 +324,23 @@ class Dispatcher:
 
     async def _run(self, acting: Acting) -> None:
         task, attempt = acting.task, acting.attempt
-        notes = JournalNotes(self._replica, task, attempt, beat=acting.beat, wait=self._wait)
-        run = Run(
-            task_id=task.id,
-            attempt_id=attempt.id,
-            number=attempt.number,
-            payload=task.spec.payload,
-            idempotency_key=task.id,
-            folder=self._folder,
-            notes=notes,
-        )
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(notes.keep(), name=f"notes of {attempt.id}")
+            notes = JournalNotes(
+                self._replica, task, attempt, beat=acting.beat, wait=self._wait, group=group
+            )
+            run = Run(
+                task_id=task.id,
+                attempt_id=attempt.id,
+                number=attempt.number,
+                payload=task.spec.payload,
+                idempotency_key=task.id,
+                folder=self._folder,
+                notes=notes,
+            )
             try:
                 result = await acting.perform(self._handlers[task.spec.type], run)
             finally:
-                keeping.cancel()
+                notes.end()
         acting.last_word = notes.unwritten
         self._ended[task.id] = result
         self._changed.set()

@@ -224,10 +224,11 @@ def _queue(room: Room, site: str, type_: str, now_ms: int, own: str) -> tuple[Ho
     if (site, type_) in room.paused:
         found.append(Hold(Status.QUEUED, reasons.paused(type_, room.paused[site, type_])))
     allowed = room.limits.get(type_, rates.NONE)
-    running = tuple(task_id for task_id in room.types.get(type_, ()) if task_id != own)
-    if allowed.concurrency is not None and len(running) >= allowed.concurrency:
-        text = f"{len(running)} of type {type_} run here, at most {allowed.concurrency} may"
-        found.append(_busy(text, running[0]))
+    if allowed.concurrency is not None:
+        running = [task_id for task_id in room.types.get(type_, ()) if task_id != own]
+        if len(running) >= allowed.concurrency:
+            text = f"{len(running)} of type {type_} run here, at most {allowed.concurrency} may"
+            found.append(_busy(text, running[0]))
     if allowed.rate is not None:
         free_ms = rates.free_ms(allowed.rate, room.starts.get(type_, ()))
         if free_ms is not None and free_ms > now_ms:
