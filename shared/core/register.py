@@ -103,7 +103,8 @@ def _same(left: Event, right: Event) -> bool:
 
 
 def _uncovered(events_: tuple[Event, ...], cover: Vector) -> tuple[Event, ...]:
-    return tuple(e for e in events_ if e.header.seq > cover.get(e.header.origin, 0))
+    kept = [e for e in events_ if e.header.seq > cover.get(e.header.origin, 0)]
+    return events_ if len(kept) == len(events_) else tuple(kept)
 
 
 def _with(events_: tuple[Event, ...], event: Event, cover: Vector) -> tuple[Event, ...]:
