@@ -27,13 +27,10 @@ from shared.core.booking.slot import LENGTH_MS_MAX
 from shared.errors import Refused
 
 CHARS_MAX = 300
-NOISE = frozenset(
-    (
-        *("a", "all", "an", "and", "are", "for", "free", "in", "is", "me", "of", "on", "or"),
-        *("please", "show", "slot", "the", "with"),
-    )
-)
 _MARK = "\N{SECTION SIGN}"  # stands where a resource was named
+_noise = re.compile(
+    rf"a|all|an|and|are|for|free|in|is|me|of|on|or|please|show|slot|the|with|{_MARK}"
+)
 
 _first = re.compile(r"\b(?:first|earliest)\b(?: free\b)?(?: slot\b| appointment\b)?(?: of\b)?")
 _listing = re.compile(r"\b(?:appointments|bookings)\b")
@@ -47,7 +44,8 @@ _lengths = (  # the first that fits is taken
 )
 _number = r"(\d{1,4}(?:\.\d{1,2})?)"
 _hours = re.compile(
-    rf"\b(?:for )?{_number} ?(?:hours?|hrs?|h)\b(?: ?(?:and )?(\d{{1,4}}) ?(?:minutes?|mins?|m)\b)?"
+    rf"\b(?:for )?{_number} ?(?:hours?|hrs?|h)"
+    r"(?: ?(?:and )?(\d{1,4}) ?(?:minutes?|mins?|m))?\b"
 )
 _minutes = re.compile(r"\b(?:for )?(\d{1,5}) ?-?(?:minutes?|mins?|m)\b")
 
@@ -162,7 +160,7 @@ def _read(phrases: Phrases, found: tuple[Known, ...], now_ms: int) -> Question:
     length = _length_ms(phrases)
     when = read_when(phrases, found[0].zone, now_ms)
     together = _together(phrases)
-    left = [word for word in phrases.text.split() if word not in (*NOISE, _MARK)]
+    left = [word for word in phrases.text.split() if not _noise.fullmatch(word)]
     if left:
         raise Refused(f"not understood: {', '.join(left)}; leave that out")
     parts = _Parts(tuple(known.id for known in found), together, length, when)
