@@ -16,6 +16,7 @@ Only the hub imports this file: ``dateutil`` is no part of an agent.
 import datetime
 import re
 from collections.abc import Sequence
+from typing import assert_never
 
 import msgspec
 
@@ -287,6 +288,8 @@ def _text(question: Question, zone: datetime.tzinfo) -> str:
             return f"when is {_joined(resources, together)} free {_span(start, end, zone)}{least}"
         case Appointments(resources, start, end):
             return f"appointments of {_joined(resources, True)} {_span(start, end, zone)}"
+        case _ as never:
+            assert_never(never)
 
 
 def _joined(resources: tuple[str, ...], together: bool) -> str:

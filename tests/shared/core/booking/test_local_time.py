@@ -69,6 +69,12 @@ def test_any_other_time_means_one_instant_and_bears_no_other_offset() -> None:
         local_time.by_person(noon, ZoneInfo("America/St_Johns"), datetime.timedelta(hours=2))
 
 
+def test_a_year_of_another_age_is_refused() -> None:
+    for year in (1, 1969, 9999):
+        with pytest.raises(Refused, match="not in this age"):
+            local_time.by_person(wall(f"{year:04d}-06-01T00:00"), BERLIN)
+
+
 def test_a_naive_time_is_refused() -> None:
     with pytest.raises(Refused, match="says no offset from UTC") as refused:
         local_time.instant("2026-12-01T12:00", "$.end")

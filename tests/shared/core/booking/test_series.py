@@ -153,6 +153,11 @@ def test_a_start_that_is_no_occurrence_is_named(rule: str) -> None:
     assert error.places[0][0] == "$.start"
 
 
+def test_a_start_of_another_age_is_named() -> None:
+    error = refusal("FREQ=DAILY;COUNT=2", "9999-12-31T10:00")
+    assert error.places == (("$.start", "the start is not in this age; check the year"),)
+
+
 def test_the_longest_series_is_no_fault() -> None:
     assert len(starts(a_series(f"FREQ=DAILY;COUNT={OCCURRENCES_MAX}"))) == OCCURRENCES_MAX
 
@@ -167,7 +172,7 @@ def test_a_rule_that_can_be_typed_begins_with_its_start_or_is_refused() -> None:
         "WKST": ("SU", "MO", "X"),
         "X": ("1",),
     }
-    for _ in range(1_500):
+    for _ in range(600):
         keys = random.sample(sorted(values), random.randint(0, 3))
         parts = [f"{key}={random.choice(values[key])}" for key in keys]
         freq = random.choice(("DAILY", "WEEKLY", "MONTHLY", "YEARLY"))
@@ -178,7 +183,7 @@ def test_a_rule_that_can_be_typed_begins_with_its_start_or_is_refused() -> None:
             continue
         taken_rules += 1
         assert found[0].original == series.start, series.rule
-    assert taken_rules > 300
+    assert taken_rules > 100
 
 
 # ------------------------------------------------------------------ exceptions
