@@ -107,9 +107,9 @@ def _walls(series: Series, zone: datetime.tzinfo) -> tuple[datetime.datetime, ..
         raise _refusal("the start is no occurrence of the rule; begin with one", "$.start")
     count = int(parts.pop("COUNT", OCCURRENCES_MAX + 1))
     until = parts.pop("UNTIL", None)
-    last = series.start + SPAN
-    if until is not None:
-        last = min(last, _end(until, zone))
+    last = series.start + SPAN if until is None else _end(until, zone)
+    if last > series.start + SPAN:
+        raise _refusal("UNTIL is more than five years after the start; end it earlier")
     text = ";".join(f"{key}={value}" for key, value in parts.items())
     # dateutil reads COUNT and UNTIL more loosely than we do, so it gets neither.
     named = iter(rrulestr(text, dtstart=series.start))

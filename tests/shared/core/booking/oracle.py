@@ -9,7 +9,7 @@ from itertools import accumulate
 import msgspec
 
 from shared.core.booking.hours import DAYS, Week
-from shared.core.booking.rules import Anchor, DayOff, Limits
+from shared.core.booking.rules import Anchor, Limits, SpecialDays
 from shared.core.booking.taken import Taken
 from tests.shared.core.booking.making import MINUTE_MS
 
@@ -23,7 +23,7 @@ class Place(msgspec.Struct, frozen=True):
     name: str
     zone: datetime.tzinfo
     week: Week
-    exceptions: tuple[DayOff, ...]
+    exceptions: tuple[SpecialDays, ...]
     holidays: dict[datetime.date, str]
     limits: Limits
 

@@ -34,3 +34,11 @@ def test_only_bookings_in_excess_of_a_new_capacity_are_told() -> None:
     two = a_resource(limits=Limits(capacity=2, horizon_s=YEARS_S))
     found = list(affected(two, row, NOW))
     assert [a.booking for a in found] == ["c", "d"]
+
+
+def test_bookings_back_to_back_are_no_excess() -> None:
+    row = [
+        (at("2026-12-01T08:00"), at("2026-12-01T09:00"), "a"),
+        (at("2026-12-01T09:00"), at("2026-12-01T10:00"), "b"),
+    ]
+    assert list(affected(a_resource(), row, NOW)) == []

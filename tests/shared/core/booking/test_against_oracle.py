@@ -17,7 +17,7 @@ from shared.core.booking import admission, availability, free
 from shared.core.booking.hours import Week
 from shared.core.booking.interval import Interval
 from shared.core.booking.resource import Resource, resource
-from shared.core.booking.rules import Anchor, Cause, DayOff, Grid, Hours, Limits, check
+from shared.core.booking.rules import Anchor, Cause, Grid, Hours, Limits, SpecialDays, check
 from shared.core.booking.slot import Slot
 from shared.core.booking.taken import Taken
 from shared.core.booking.track import Wish
@@ -86,7 +86,7 @@ def a_place(random: Random, name: str, zone: str, date: datetime.date) -> Place:
         week = Week(*(a_day(random) for _ in range(7)))
         days = [date + datetime.timedelta(days=n) for n in range(-1, 3)]
         exceptions = tuple(
-            DayOff(day, hours=a_day(random), cause=Cause.EXTRA)
+            SpecialDays(day, hours=a_day(random), cause=Cause.EXTRA)
             for day in random.sample(days, random.choice((0, 0, 1, 2)))
         )
         holidays = random.sample(days, random.choice((0, 0, 0, 1)))

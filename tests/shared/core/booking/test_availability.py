@@ -211,6 +211,12 @@ def test_the_window_itself_is_why_if_it_is_too_short() -> None:
     assert limit(30, a_resource(), before="2026-12-01T06:29")[0] is Rule.SLOT
 
 
+def test_a_window_or_horizon_that_just_holds_the_booking_is_not_why() -> None:
+    assert limit(30, a_resource(), before="2026-12-01T06:30")[0] is Rule.HOURS
+    hour = a_resource(limits=Limits(horizon_s=3600))
+    assert limit(30, hour, after="2026-12-01T06:30")[0] is Rule.HOURS
+
+
 def test_that_they_are_never_free_together_is_why() -> None:
     early = a_resource(Week(mon=("08:00-12:00",)), name="early")
     late = a_resource(Week(mon=("12:00-16:00",)), name="late")

@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.booking.hours import Week
 from shared.core.booking.resource import Resource
-from shared.core.booking.rules import Cause, DayOff
+from shared.core.booking.rules import Cause, SpecialDays
 from tests.shared.core.booking.making import (
     ALWAYS,
     HOUR_MS,
@@ -66,7 +66,7 @@ def test_the_night_before_reaches_into_a_window() -> None:
 
 
 def test_leave_closes_all_its_days() -> None:
-    leave = DayOff(datetime.date(2026, 11, 30), datetime.date(2026, 12, 3))
+    leave = SpecialDays(datetime.date(2026, 11, 30), datetime.date(2026, 12, 3))
     away = a_resource(exceptions=(leave,))
     assert opened(away, "2026-11-30T00:00", "2026-12-04T09:00") == [
         (at("2026-12-04T08:00"), at("2026-12-04T09:00"))
@@ -74,7 +74,7 @@ def test_leave_closes_all_its_days() -> None:
 
 
 def test_extra_hours_replace_those_of_the_day() -> None:
-    extra = DayOff(datetime.date(2026, 12, 4), hours=("10:00-14:00",), cause=Cause.EXTRA)
+    extra = SpecialDays(datetime.date(2026, 12, 4), hours=("10:00-14:00",), cause=Cause.EXTRA)
     assert opened(a_resource(exceptions=(extra,)), "2026-12-04T00:00", "2026-12-05T00:00") == [
         (at("2026-12-04T10:00"), at("2026-12-04T14:00"))
     ]
@@ -84,7 +84,7 @@ def test_a_holiday_closes_and_an_exception_goes_before_it() -> None:
     holidays = {CHRISTMAS: "Christmas"}
     day = ("2026-12-25T00:00", "2026-12-26T00:00")
     assert opened(a_resource(holidays=holidays), *day) == []
-    extra = DayOff(CHRISTMAS, hours=("09:00-10:00",), cause=Cause.EXTRA)
+    extra = SpecialDays(CHRISTMAS, hours=("09:00-10:00",), cause=Cause.EXTRA)
     on_duty = a_resource(holidays=holidays, exceptions=(extra,))
     assert opened(on_duty, *day) == [(at("2026-12-25T09:00"), at("2026-12-25T10:00"))]
 
@@ -105,7 +105,7 @@ def test_a_week_is_laid_out_in_the_zone_of_the_resource() -> None:
 
 
 def test_extra_hours_that_run_into_the_next_day_join_it() -> None:
-    extra = DayOff(datetime.date(2026, 12, 3), hours=("20:00-09:00",), cause=Cause.EXTRA)
+    extra = SpecialDays(datetime.date(2026, 12, 3), hours=("20:00-09:00",), cause=Cause.EXTRA)
     assert opened(a_resource(exceptions=(extra,)), "2026-12-03T00:00", "2026-12-04T23:00") == [
         (at("2026-12-03T20:00"), at("2026-12-04T12:00"))
     ]

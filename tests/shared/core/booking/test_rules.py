@@ -10,7 +10,7 @@ from shared.core.booking import hours as hours_of
 from shared.core.booking import rules
 from shared.core.booking.groups import Group, resolve
 from shared.core.booking.hours import SPANS_MAX, Week
-from shared.core.booking.rules import DayOff, Grid, Hours, Limits, Region
+from shared.core.booking.rules import Grid, Hours, Limits, Region, SpecialDays
 from shared.errors import Refused
 from tests.shared.core.booking.making import ALWAYS, NIGHTS, OFFICE, YEARS_S
 
@@ -25,7 +25,9 @@ def faults(hours: Hours, limits: Limits) -> dict[str, str]:
     return {}
 
 
-def of_hours(week: Week = OFFICE, zone: str = "Europe/Berlin", *days: DayOff) -> dict[str, str]:
+def of_hours(
+    week: Week = OFFICE, zone: str = "Europe/Berlin", *days: SpecialDays
+) -> dict[str, str]:
     return faults(Hours(zone, week, days), Limits())
 
 
@@ -82,21 +84,28 @@ def test_too_many_intervals_a_day_are_named() -> None:
 
 def test_faults_of_exceptions_are_named() -> None:
     path = "$.hours.exceptions[0]"
-    assert f"{path}.hours[0]" in of_hours(OFFICE, "UTC", DayOff(DAY, hours=("10-12",)))
-    before = DayOff(DAY, DAY - datetime.timedelta(days=1))
+    assert f"{path}.hours[0]" in of_hours(OFFICE, "UTC", SpecialDays(DAY, hours=("10-12",)))
+    before = SpecialDays(DAY, DAY - datetime.timedelta(days=1))
     assert "before the first day" in of_hours(OFFICE, "UTC", before)[f"{path}.last"]
-    long = DayOff(DAY, DAY + datetime.timedelta(days=366))
+    long = SpecialDays(DAY, DAY + datetime.timedelta(days=366))
     assert "more than 366 days" in of_hours(OFFICE, "UTC", long)[f"{path}.last"]
 
 
 def test_two_exceptions_of_one_day_are_named() -> None:
-    week_off = DayOff(DAY, DAY + datetime.timedelta(days=6))
-    within = DayOff(DAY + datetime.timedelta(days=2))
-    inside = DayOff(DAY + datetime.timedelta(days=5))
-    after = DayOff(DAY + datetime.timedelta(days=7))
+    week_off = SpecialDays(DAY, DAY + datetime.timedelta(days=6))
+    within = SpecialDays(DAY + datetime.timedelta(days=2))
+    inside = SpecialDays(DAY + datetime.timedelta(days=5))
+    after = SpecialDays(DAY + datetime.timedelta(days=7))
     found = of_hours(OFFICE, "UTC", inside, week_off, within, after)
     assert set(found) == {"$.hours.exceptions[0].first", "$.hours.exceptions[2].first"}
     assert "is in exception 1 already" in found["$.hours.exceptions[2].first"]
+
+
+def test_exceptions_may_follow_each_other_but_share_no_day() -> None:
+    two_days = SpecialDays(DAY, DAY + datetime.timedelta(days=1))
+    assert of_hours(OFFICE, "UTC", two_days, SpecialDays(DAY + datetime.timedelta(days=2))) == {}
+    shared = of_hours(OFFICE, "UTC", two_days, SpecialDays(DAY + datetime.timedelta(days=1)))
+    assert set(shared) == {"$.hours.exceptions[1].first"}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +141,7 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_rules_are_event_bodies_and_json() -> None:
-    hours = Hours("Europe/Berlin", NIGHTS, (DayOff(DAY, note="eve"),), Region("DE", "BY"))
+    hours = Hours("Europe/Berlin", NIGHTS, (SpecialDays(DAY, note="eve"),), Region("DE", "BY"))
     limits = Limits(capacity=2, grid=Grid(15))
     for body in (hours, limits, Group(("strange", "room-2"))):
         json = msgspec.json.encode(body)

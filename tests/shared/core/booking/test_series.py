@@ -127,6 +127,7 @@ def test_rules_name_their_days(rule: str, days: list[str]) -> None:
         ("FREQ=DAILY;UNTIL=20261123", "it ends before it starts"),
         (f"FREQ=DAILY;COUNT={OCCURRENCES_MAX + 1}", "more than 500 occurrences"),
         ("FREQ=DAILY;UNTIL=20301231", "more than 500 occurrences"),
+        ("FREQ=YEARLY;UNTIL=20401231", "more than five years after the start"),
         ("FREQ=YEARLY;COUNT=9", "fewer than 9 occurrences in five years"),
     ],
 )
@@ -151,6 +152,12 @@ def test_a_start_that_is_no_occurrence_is_named(rule: str) -> None:
     error = refusal(rule)
     assert "the start is no occurrence" in error.detail
     assert error.places[0][0] == "$.start"
+
+
+def test_the_last_sunday_of_a_leap_year_is_counted_from_its_end() -> None:
+    eve = "2028-12-24T10:00"
+    assert "no occurrence" in refusal("FREQ=YEARLY;BYDAY=-1SU;COUNT=2", eve).detail
+    assert len(starts(a_series("FREQ=YEARLY;BYDAY=-2SU;COUNT=2", eve))) == 2
 
 
 def test_a_start_of_another_age_is_named() -> None:
