@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -146,6 +148,17 @@ async def test_each_type_tells_that_it_reaches_nothing(text: str) -> None:
         await told.wait()
         assert not driver.health.connected
         assert driver.health.detail != "not started"
+
+
+def test_a_gateway_without_a_broker_does_not_load_mqtt() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, hardware.build; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "serial" in loaded
+    assert not {"paho", "aiomqtt"}.intersection(loaded)
 
 
 async def test_settings_that_do_not_fit_are_not_built() -> None:
