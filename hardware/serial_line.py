@@ -218,7 +218,8 @@ class _Port:
         try:
             # exclusive: by default two programs share a port and steal each other's bytes
             with serial.Serial(self._port, self._baud, exclusive=True) as device:
-                self._tell(lambda: _resolve(self._opened, device.fileno()))
+                descriptor = device.fileno()
+                self._tell(lambda: _resolve(self._opened, descriptor))
                 self._unwanted.wait()
         except _WIRE_ERRORS as error:
             down = LineDown(self._port, str(error))

@@ -185,3 +185,22 @@ async def test_a_cancelled_user_leaves_no_thread_behind(echo: Echo) -> None:
         await eventually(lambda: threading.active_count() > before)
         using.cancel()
     assert threading.active_count() == before
+
+
+async def test_a_user_cancelled_while_it_opens_leaves_the_port_to_others(
+    echo: Echo, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use() -> None:
+        async with open_line(str(echo.plug.link), baud=BAUD):
+            pass
+
+    before = threading.active_count()
+    for turns in range(20):
+        async with asyncio.TaskGroup() as tasks:
+            using = tasks.create_task(use())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            using.cancel()
+        await eventually(lambda: threading.active_count() == before)
+        await use()
+    assert caplog.text == ""
