@@ -125,21 +125,21 @@ def _drivers(settings: Settings, chance: Random) -> list[Wired]:
     """Build the drivers; the libraries of the wires are loaded only where one is configured."""
     if not settings.drivers:
         return []
+    device = settings.device.id
     try:
         build = importlib.import_module("hardware.build").build_driver
+        return [
+            Wired(
+                build(one, device=device, now_ms=system.now_ms, chance=chance),
+                one.equipment,
+                one.dwell_s,
+            )
+            for one in settings.drivers
+        ]
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"$.drivers: {error.name} is missing; install skerry[hardware]"
         ) from error
-    device = settings.device.id
-    return [
-        Wired(
-            build(one, device=device, now_ms=system.now_ms, chance=chance),
-            one.equipment,
-            one.dwell_s,
-        )
-        for one in settings.drivers
-    ]
 
 
 def _uplink(

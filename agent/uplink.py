@@ -18,6 +18,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, WSServerHandshake
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from agent.device_session import DeviceSession, Progress
+from shared import tls
 from shared.core import instants
 from shared.errors import LinkDown, SkerryError
 from shared.link import HEARTBEAT_S
@@ -186,6 +187,7 @@ class Uplink:
                 heartbeat=HEARTBEAT_S,
                 max_msg_size=frames.MESSAGE_BYTES_MAX,
                 compress=0,
+                ssl=tls.of(self._url),
             ) as socket:
                 session = DeviceSession(
                     socket,
