@@ -85,7 +85,7 @@ def _move(tx: Transaction, task: Task, choice: allocation.Choice, actor: str, wo
     permits.release_all(tx, task.id)
     task_events.withdraw_cancel(tx, task, actor)
     moved = evidence.may_act(task)
-    seats.write_seat(tx, task, choice, actor=actor, reason=words, moved=moved)
+    seats.write_seat(tx, task, choice, actor=actor, reason=words, moved=moved, anew=True)
 
 
 def _why_not(task: Task) -> str:

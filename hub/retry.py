@@ -39,8 +39,7 @@ def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None)
     other = unique.holder(tx, task)
     if other is not None:
         raise IllegalMove(f"{other} has its unique key by now; wait for that to end")
-    if task.allocation is not None:
-        task_events.take_back(tx, task, actor=actor, reason=f"retried by {actor}")
+    task_events.take_back(tx, task, actor=actor, reason=f"retried by {actor}", anew=True)
     found = recall.ask_back(tx, task, actor)
     if found.started is not None:
         raise IllegalMove(f"{found.started}, which comes after it, has started; submit it anew")

@@ -5,8 +5,6 @@ agent while it alone knows its own submission. To everybody else's tasks it adds
 stay on the record until the sitter answers (``docs/architecture.md``, the seat).
 """
 
-import msgspec
-
 from shared.api import task_events
 from shared.core import record as records
 from shared.core.kinds import task as tasks
@@ -17,7 +15,7 @@ from shared.core.kinds.task_spec import (
 from shared.core.lifecycle import ENDED, Signal, Status, move
 from shared.core.record import Record
 from shared.core.vector import Vector
-from shared.core.waiting import expiry
+from shared.core.waiting import close_by
 from shared.errors import IllegalMove, NotFound
 from shared.store.transaction import Transaction
 
@@ -76,9 +74,9 @@ def refuse_late(tx: Transaction, task: Task) -> None:
     Raises:
         IllegalMove: So it is.
     """
-    late = expiry(msgspec.structs.replace(task, progress=None))
+    late = close_by(task)
     if late is not None and late.at_ms <= tx.now_ms:
-        raise IllegalMove("it is too late to start it: its schedule_to_* is over; submit it anew")
+        raise IllegalMove("it is too late: its schedule_to_close_s is over; submit it anew")
 
 
 def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None) -> None:
@@ -114,7 +112,7 @@ def _retry_here(tx: Transaction, task: Task, actor: str) -> None:
     held = task.allocation
     if held is None or held.epoch is not None or held.device != tx.node.device:
         raise IllegalMove("only the hub can retry a task that this agent did not give itself")
-    seat = task_events.own_seat(tx, task.site, held.n + 1, task.holders)
+    seat = task_events.own_seat(tx, task.site, held.n + 1, task.holders, anew_ms=tx.now_ms)
     task_events.append(tx, task.id, task.site, "task.allocated", seat, actor)
 
 

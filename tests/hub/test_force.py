@@ -6,6 +6,7 @@ import pytest
 
 from hub.settle import Verdict
 from shared.core.lifecycle import ENDED, Status
+from shared.core.waiting import expiry
 from shared.errors import IllegalMove, Refused
 from tests.hub.hubs import Hub
 
@@ -43,6 +44,18 @@ async def test_a_task_of_an_absent_device_goes_elsewhere_under_a_new_allocation(
         ("robot-1", "failed"),
         ("robot-2", "succeeded"),
     ]
+
+
+async def test_what_is_moved_by_force_has_the_whole_time_to_start_again(hub: Hub) -> None:
+    """Attempts count anew there: it would expire at once, though a person wants it to run."""
+    task_id = await held_by_one_that_is_away(hub, schedule_to_start_s=60)
+    await hub.node.report(task_id, Status.RUNNING, number=1)
+    await hub.pass_s(3600)
+    await hub.force(task_id)
+    task = await hub.node.task(task_id)
+    late = expiry(task)
+    assert late is not None
+    assert late.at_ms == hub.node.clock() + 60_000
 
 
 async def test_what_its_device_could_not_start_cannot_run_twice(hub: Hub) -> None:

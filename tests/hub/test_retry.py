@@ -34,12 +34,66 @@ async def test_a_dead_task_runs_again_wherever_it_fits_with_new_attempts(hub: Hu
     assert not shown.double_run, "the first had ended before the second was dealt"
 
 
-@pytest.mark.parametrize("limit", ["schedule_to_start_s", "schedule_to_close_s"])
-async def test_what_could_only_expire_is_not_retried(hub: Hub, limit: str) -> None:
-    task_id = await dead(hub, **{limit: 60})
+async def test_what_could_only_expire_is_not_retried(hub: Hub) -> None:
+    task_id = await dead(hub, schedule_to_close_s=60)
     await hub.pass_s(60)
     assert "too late" in await hub.retry_refused(task_id)
     assert (await hub.node.task(task_id)).status is Status.DEAD
+
+
+async def test_a_retry_has_the_whole_time_to_start_again(hub: Hub) -> None:
+    task_id = await dead(hub, schedule_to_start_s=60)
+    await hub.pass_s(3600)
+    await hub.disconnect("robot-1")
+    await hub.node.retry(task_id)
+    await hub.pass_s(59)
+    assert (await hub.node.task(task_id)).status is Status.WAITING
+    await hub.pass_s(1)
+    task = await hub.until(lambda t: t.status is Status.EXPIRED, task_id)
+    assert task.progress is not None
+    assert task.progress.reason == "it did not start within 60 s of being run anew"
+
+
+async def test_each_retry_counts_from_itself(hub: Hub) -> None:
+    """Also of a task that a person has settled as dead, which nobody has to give back."""
+    task_id = await dead(hub, schedule_to_start_s=60, max_attempts=1)
+    await hub.node.retry(task_id)
+    await hub.seated(task_id)
+    await hub.node.report(task_id, Status.UNKNOWN, number=1)
+    await hub.settle_as(task_id, Verdict.DEAD)
+    await hub.pass_s(3600)
+    await hub.disconnect("robot-1")
+    await hub.node.retry(task_id)
+    await hub.settle()
+    assert (await hub.node.task(task_id)).status is Status.WAITING
+
+
+async def test_another_device_has_no_longer_to_start_what_the_first_only_gave_back(
+    hub: Hub,
+) -> None:
+    """A command to a machine must not grow younger on its way from one to the next."""
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(schedule_to_start_s=60)
+    await hub.seated(task_id)
+    await hub.pass_s(50)
+    await hub.give_back(task_id)
+    await hub.connect("robot-2")
+    await hub.until(lambda t: t.holders == ("robot-1", "robot-2"), task_id)
+    assert (await hub.node.task(task_id)).seat.anew_ms is None
+
+
+async def test_what_had_started_has_the_whole_time_again_wherever_it_goes(hub: Hub) -> None:
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(schedule_to_start_s=60)
+    await hub.seated(task_id)
+    await hub.node.report(task_id, Status.RUNNING, number=1)
+    await hub.pass_s(3600)
+    task = await hub.node.task(task_id)
+    await hub.node.report(task_id, Status.WAITING, attempt=task.attempt, returned=True)
+    await hub.connect("robot-2")
+    task = await hub.until(lambda t: t.holders == ("robot-1", "robot-2"), task_id)
+    assert (task.status, task.attempts_made) == (Status.WAITING, 0)
+    assert task.seat.anew_ms == hub.node.clock()
 
 
 async def test_successors_at_the_hub_simply_go_on_waiting(hub: Hub) -> None:

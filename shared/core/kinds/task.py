@@ -77,6 +77,8 @@ class Seat(msgspec.Struct, frozen=True):
         over: Those of ``moved`` that a person, or what the hub knows, declares to be over.
         refused_by: The device that gave the task back of its own accord, and not asked to.
         reason: For people: why it changed hands.
+        anew_ms: When somebody last decided to run it anew, Unix ms: ``schedule_to_start_s`` counts
+            from then. None: from its submission.
     """
 
     allocation: Allocation | None
@@ -87,6 +89,7 @@ class Seat(msgspec.Struct, frozen=True):
     over: tuple[Number, ...] = ()
     refused_by: str | None = None
     reason: str | None = None
+    anew_ms: Number | None = None
 
     @property
     def newest(self) -> int:
