@@ -50,7 +50,7 @@ def is_late(task: Task, terms: Terms, found: Round) -> bool:
         return False
     if late.at_ms <= terms.now_ms:
         return True
-    found.look_again(task.id, terms.boot_ms + late.at_ms - terms.now_ms)
+    found.look_at(task.id, late.at_ms)
     return False
 
 
@@ -116,7 +116,7 @@ def _need(task: Task, record: Record, terms: Terms, found: Round) -> Need:
     again_ms = at_ms(Stamp(given_back.header.at)) + REFUSED_MS
     if again_ms <= terms.now_ms:
         return wanted
-    found.look_again(task.id, terms.boot_ms + again_ms - terms.now_ms)
+    found.look_at(task.id, again_ms)
     return msgspec.structs.replace(wanted, but=refused_by)
 
 

@@ -13,7 +13,7 @@ from hub.explain import HubExplain
 from hub.force import force
 from hub.granter import Granter
 from hub.settle import Verdict, settle
-from hub.sitter import RETRY_S, Sitter
+from hub.sitter import LOOK_S, RETRY_S, Sitter
 from shared.api import task_events, task_queries
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Progress, StartRequest, Task
@@ -172,10 +172,19 @@ async def open_hub(
     connected: set[str] | None = None,
     retry_s: float = RETRY_S,
     start_ms: int = START_MS,
+    boot: Clock | None = None,
+    look_s: float = LOOK_S,
 ) -> AsyncIterator[Hub]:
     async with open_node(folder, "hub", "hub", clock=Clock(start_ms)) as node:
         here = set[str]() if connected is None else connected
-        sitter = Sitter(node.replica, lambda: frozenset(here), node.clock, node.clock, retry_s)
+        sitter = Sitter(
+            node.replica,
+            lambda: frozenset(here),
+            node.clock,
+            boot or node.clock,
+            retry_s,
+            look_s=look_s,
+        )
         granter = Granter(node.replica, lambda: frozenset(here), retry_s)
         running = [asyncio.ensure_future(loop.run()) for loop in (sitter, granter)]
         try:

@@ -360,3 +360,18 @@ async def test_a_schedule_that_cannot_be_read_stops_no_other(
     shown = await hub.get("/api/schedules/nightly")
     assert shown["next_at"] is None
     assert cron in shown["last_error"] or zone in shown["last_error"]
+
+
+async def test_a_clock_that_is_put_forward_is_noticed_though_nothing_else_happens(
+    hub: Served,
+) -> None:
+    await schedule(hub)
+    keeping = asyncio.ensure_future(Timekeeper(hub.replica, hub.node.clock, look_s=0.05).run())
+    try:
+        await asyncio.sleep(0)
+        hub.node.clock.ms += MINUTE_MS
+        async with asyncio.timeout(WITHIN_S):
+            while not (await hub.call("GET", "/api/tasks")).json["items"]:
+                await asyncio.sleep(0.02)
+    finally:
+        keeping.cancel()
