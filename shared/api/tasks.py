@@ -11,13 +11,23 @@ from shared.api import (
     conditional,
     idempotency,
     task_actions,
+    task_history,
     task_queries,
     task_submission,
     task_summary,
 )
 from shared.api.conditional import Seen
 from shared.api.context import NodeContext, Topic
-from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, Page
+from shared.api.pages import (
+    LIMIT_DEFAULT,
+    Cursor,
+    Limit,
+    Page,
+    PageQuery,
+    read_cursor,
+    write_cursor,
+)
+from shared.api.problem import not_found
 from shared.api.route import Answer, Call, Route, json, record
 from shared.api.sites import choose
 from shared.api.task_listing import Order
@@ -27,7 +37,7 @@ from shared.api.task_summary import Summary
 from shared.core.ids import Name
 from shared.core.kinds.task_spec import PRIORITY_WORDS
 from shared.core.lifecycle import Status
-from shared.core.task_view import TaskView
+from shared.core.task_view import TaskChange, TaskView
 from shared.core.vector import Vector
 from shared.errors import NotFound
 from shared.store import changes
@@ -109,6 +119,12 @@ async def get(call: Call) -> Answer:
     return await call.context.replica.read(partial(_single, context=call.context, task=call.id))
 
 
+async def history(call: Call) -> Answer:
+    """Return a page of the history of one task."""
+    asked = bodies.query(call.request, PageQuery)
+    return await call.context.replica.read(partial(_history, task=call.id, asked=asked))
+
+
 def render(reading: Reading, context: NodeContext, task: str) -> TaskView | None:
     """Return a task as the API shows it; None if it is not known."""
     try:
@@ -135,6 +151,14 @@ def _page(reading: Reading, context: NodeContext, asked: TaskQuery) -> Answer:
 def _summary(reading: Reading, context: NodeContext) -> Answer:
     counts = task_summary.summary(reading, context.explain, context.now_ms())
     return json(counts, headers={"Skerry-Position": str(changes.position(reading))})
+
+
+def _history(reading: Reading, task: str, asked: PageQuery) -> Answer:
+    if task_queries.load(reading, task)[1] is None:
+        return not_found(KIND, task)
+    after = read_cursor(asked.cursor, tuple[int, int]) if asked.cursor else task_history.START
+    items, end = task_history.page(reading, task, asked.limit, after)
+    return json(Page(items, write_cursor(*end) if end else None))
 
 
 def _single(
@@ -271,6 +295,14 @@ ROUTES = (
         summary="One task: attempts, history, and why it waits",
         answer=TaskView,
         headers=("ETag",),
+    ),
+    Route(
+        method="GET",
+        path=f"{ONE}/history",
+        handler=history,
+        summary="What became of one task, oldest first, all of it",
+        query=PageQuery,
+        answer=Page[TaskChange],
     ),
     Route(
         method="POST",
