@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import msgspec
 
 from shared.api import pages, task_history, task_listing
-from shared.api.context import Explain
+from shared.api.context import Away, Explain, nobody_is_away
+from shared.api.followers import with_recalls
 from shared.api.pages import Page
 from shared.api.pauses import with_pauses
 from shared.api.task_listing import Order, Place
@@ -27,9 +28,9 @@ from shared.core.kinds.task import (
 )
 from shared.core.kinds.task_kind import NO_DEADLINE
 from shared.core.kinds.task_spec import Priority
-from shared.core.lifecycle import SHOWN_WAITING, Status
+from shared.core.lifecycle import ENDED, SHOWN_WAITING, Status
 from shared.core.record import Record
-from shared.core.task_view import AttemptView, TaskView
+from shared.core.task_view import Absence, AttemptView, TaskView
 from shared.core.waiting import StatusOf, Waiting
 from shared.errors import Invalid, NotFound
 from shared.store.transaction import Reading
@@ -74,8 +75,21 @@ class TaskFilters(msgspec.Struct, frozen=True):
 # ------------------------------------------------------------------ one task
 
 
-def get(reading: Reading, task_id: str, explain: Explain, now_ms: int) -> TaskView:
+def get(
+    reading: Reading,
+    task_id: str,
+    explain: Explain,
+    now_ms: int,
+    away: Away = nobody_is_away,
+) -> TaskView:
     """Return a task with its attempts, its history and why it waits.
+
+    Args:
+        reading: One state of the database.
+        task_id: Of the task.
+        explain: Why a waiting task waits.
+        now_ms: Wall clock, Unix ms.
+        away: Which devices are not here.
 
     Raises:
         NotFound: No such task here.
@@ -84,26 +98,45 @@ def get(reading: Reading, task_id: str, explain: Explain, now_ms: int) -> TaskVi
     task = tasks.read(record)
     if task is None:
         raise NotFound(f"no task {task_id} is known here")
-    explain = with_pauses(reading, explain)
+    explain = with_records(reading, explain)
     return task_view.view(
         task,
         record,
         waiting=waiting(task, explain, statuses(reading), now_ms),
         attempts=attempts(reading, task_id, ATTEMPTS_MAX, task.reported),
         history=task_history.read(reading, task_id),
+        away=absence(reading, task, away),
     )
 
 
-def several(reading: Reading, ids: Iterable[str], explain: Explain, now_ms: int) -> list[TaskView]:
+def with_records(reading: Reading, explain: Explain) -> Explain:
+    """Have an explanation say also what the records of others say: pauses, and what is recalled."""
+    return with_recalls(reading, with_pauses(reading, explain))
+
+
+def absence(reading: Reading, task: Task, away: Away) -> Absence | None:
+    """Return that the device which has an unfinished task is not here, if so."""
+    if task.allocation is None or task.status in ENDED:
+        return None
+    return away(reading, task.allocation.device)
+
+
+def several(
+    reading: Reading,
+    ids: Iterable[str],
+    explain: Explain,
+    now_ms: int,
+    away: Away = nobody_is_away,
+) -> list[TaskView]:
     """Return tasks that are known here, each as lists show it."""
     status_of = statuses(reading)
-    explain = with_pauses(reading, explain)
+    explain = with_records(reading, explain)
     found = []
     for task_id in ids:
         record, task = load(reading, task_id)
         if task is not None:
             why = waiting(task, explain, status_of, now_ms)
-            found.append(_brief(reading, task, record, why))
+            found.append(_brief(reading, task, record, why, away))
     return found
 
 
@@ -168,6 +201,7 @@ def page(
     now_ms: int,
     scan_max: int = SCAN_MAX,
     rows_max: int = ROWS_MAX,
+    away: Away = nobody_is_away,
 ) -> Page[TaskView]:
     """Return a page of tasks, each with its last attempt and no history.
 
@@ -180,6 +214,7 @@ def page(
         now_ms: Wall clock, Unix ms.
         scan_max: Tasks to explain.
         rows_max: Rows to look at.
+        away: Which devices are not here.
 
     Returns:
         At most ``limit`` items; fewer, with a ``next``, if too few of the rows looked at matched.
@@ -190,7 +225,7 @@ def page(
     place = _read_cursor(cursor, filters.order)
     items: list[TaskView] = []
     status_of = statuses(reading)
-    explain = with_pauses(reading, explain)
+    explain = with_records(reading, explain)
     rows = task_listing.scan(reading, _wanted(filters), filters.order, place)
     explained = 0
     for looked_at, (here, matches) in enumerate(rows):
@@ -199,7 +234,7 @@ def page(
         place = here
         if matches:
             explained += 1
-            item = _item(reading, here.id, filters, explain, status_of, now_ms)
+            item = _item(reading, here.id, filters, explain, status_of, now_ms, away)
             if item is not None:
                 items.append(item)
     return Page(items, None)
@@ -212,6 +247,7 @@ def _item(
     explain: Explain,
     status_of: StatusOf,
     now_ms: int,
+    away: Away,
 ) -> TaskView | None:
     """Return a row's task if the status that it shows is asked for."""
     record, task = load(reading, task_id)
@@ -220,14 +256,23 @@ def _item(
     why = waiting(task, explain, status_of, now_ms)
     if filters.status and task_view.shown_status(task, why) not in filters.status:
         return None
-    return _brief(reading, task, record, why)
+    return _brief(reading, task, record, why, away)
 
 
-def _brief(reading: Reading, task: Task, record: Record, why: Waiting | None) -> TaskView:
+def _brief(
+    reading: Reading, task: Task, record: Record, why: Waiting | None, away: Away
+) -> TaskView:
     # All of them only of the few that may have run twice: it shows in lists as well (promise 4).
     may_be_double = bool(task.seat.moved) or len(task.submitters) > 1
     acted = attempts(reading, task.id, ATTEMPTS_MAX if may_be_double else 1, task.reported)
-    return task_view.view(task, record, waiting=why, attempts=acted[-1:], acted=acted)
+    return task_view.view(
+        task,
+        record,
+        waiting=why,
+        attempts=acted[-1:],
+        acted=acted,
+        away=absence(reading, task, away),
+    )
 
 
 def load(reading: Reading, task_id: str) -> tuple[Record, Task | None]:

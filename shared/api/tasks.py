@@ -128,9 +128,13 @@ async def history(call: Call) -> Answer:
 def render(reading: Reading, context: NodeContext, task: str) -> TaskView | None:
     """Return a task as the API shows it; None if it is not known."""
     try:
-        return task_queries.get(reading, task, context.explain, context.now_ms())
+        return _whole(reading, context, task)
     except NotFound:
         return None
+
+
+def _whole(reading: Reading, context: NodeContext, task: str) -> TaskView:
+    return task_queries.get(reading, task, context.explain, context.now_ms(), context.away)
 
 
 def _page(reading: Reading, context: NodeContext, asked: TaskQuery) -> Answer:
@@ -144,7 +148,15 @@ def _page(reading: Reading, context: NodeContext, asked: TaskQuery) -> Answer:
         order=asked.order,
     )
     now_ms = context.now_ms()
-    page = task_queries.page(reading, filters, asked.limit, asked.cursor, context.explain, now_ms)
+    page = task_queries.page(
+        reading,
+        filters,
+        asked.limit,
+        asked.cursor,
+        context.explain,
+        now_ms,
+        away=context.away,
+    )
     return json(page, headers={"Skerry-Position": str(changes.position(reading))})
 
 
@@ -164,7 +176,7 @@ def _history(reading: Reading, task: str, asked: PageQuery) -> Answer:
 def _single(
     reading: Reading, context: NodeContext, task: str, status: int = 200, location: bool = False
 ) -> Answer:
-    shown = task_queries.get(reading, task, context.explain, context.now_ms())
+    shown = _whole(reading, context, task)
     headers = {"Location": f"/api/tasks/{task}"} if location else {}
     return record(shown, shown.etag, status, headers)
 
@@ -193,7 +205,7 @@ async def retry(call: Call) -> Answer:
     """Let a dead task run again."""
     asked = await bodies.read(call.request, TaskRequest, required=False)
     again = call.context.retry
-    return await act(call, lambda tx, seen: again(tx, call.id, call.actor, seen), asked.seen)
+    return await act(call, lambda tx, _: again(tx, call.id, call.actor), asked.seen, decides=True)
 
 
 async def prioritise(call: Call) -> Answer:
@@ -220,6 +232,8 @@ async def act(
     change: Act[T],
     seen: str | None,
     show: Callable[[TaskView, T], TaskView] = _plainly,
+    *,
+    decides: bool = False,
 ) -> Answer:
     """Do something with the task of the path, and answer with the task.
 
@@ -228,14 +242,18 @@ async def act(
         change: What to do.
         seen: From the body: what the caller had seen.
         show: The answer, from the task and what ``change`` returned.
+        decides: It decides who has the task or how it ended, which nothing can be concurrent with:
+            what the caller had not seen is an error.
     """
     known = conditional.read(call.request, seen)
 
     def acted(tx: Transaction) -> Answer:
         held = tx.record(KIND, call.id)
-        found = change(tx, conditional.check(known, held) if held.is_known else None)
-        context = call.context
-        shown = task_queries.get(tx, call.id, context.explain, context.now_ms())
+        has_seen = conditional.check(known, held) if held.is_known else None
+        if decides:
+            task_actions.must_have_seen(held, has_seen)
+        found = change(tx, has_seen)
+        shown = _whole(tx, call.context, call.id)
         return record(show(shown, found), shown.etag)
 
     return await idempotency.write(call, acted)

@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from hub.retry import retry
 from hub.settle import Verdict
+from shared.api import task_queries
 from shared.core.lifecycle import Status
+from shared.core.task_view import TaskView
 from shared.errors import IllegalMove
+from shared.store.transaction import Transaction
 from tests.hub.hubs import Hub
 
 
@@ -16,6 +20,12 @@ async def dead(hub: Hub, **fields: Any) -> str:
     await hub.seated(task_id)
     await hub.node.report(task_id, Status.DEAD, number=3)
     return task_id
+
+
+def retried(tx: Transaction, hub: Hub, task_id: str) -> TaskView:
+    """Let a dead task run again; return what the caller is answered."""
+    retry(tx, task_id, "ada")
+    return task_queries.get(tx, task_id, hub.explain, hub.node.clock())
 
 
 async def test_a_dead_task_runs_again_wherever_it_fits_with_new_attempts(hub: Hub) -> None:
@@ -110,9 +120,14 @@ async def test_a_successor_at_a_device_comes_back_before_the_retry_is_dealt(hub:
     task_id = await dead(hub)
     two = await hub.node.submit(after=[{"task": task_id, "on": "end"}])
     assert await hub.seated(two) == "robot-1"
-    await hub.node.retry(task_id)
+    first = await hub.node.replica.write(lambda tx: retried(tx, hub, task_id))
+    assert (first.status, first.waits_for[0].reason) == ("blocked", "recall"), "at once"
     await hub.settle()
     waiting = await hub.view(task_id)
+    assert waiting.waits_for == first.waits_for
+    recalled = await hub.view(two)
+    assert recalled.recall is not None
+    assert recalled.waits_for[0].message.startswith("robot-1 is asked to give it back: ")
     assert (waiting.status, waiting.allocation) == ("blocked", None)
     assert (waiting.waits_for[0].reason, waiting.waits_for[0].ref) == ("recall", two)
     asked = await hub.node.task(two)
