@@ -5,12 +5,12 @@ and cancelling are derived row by row, so a list of them looks at a bounded numb
 may be short and still have a next one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
 
-from shared.api import pages, task_history, task_listing
+from shared.api import pages, task_history, task_listing, task_loading
 from shared.api.context import Away, Explain, nobody_is_away
 from shared.api.followers import with_recalls
 from shared.api.pages import Page
@@ -38,6 +38,7 @@ from shared.store.transaction import Reading
 SCAN_MAX = 2000  # tasks that one page explains: some 100 ms on a small board
 ROWS_MAX = 5000  # rows that one page holds against its other filters: some 20 ms
 ATTEMPTS_MAX = 1000  # newest, of one task
+END = (None, False)  # in place of a row
 
 SHOWN = frozenset(Status) - {Status.WAITING}  # the API's words
 UNFINISHED = ("waiting", "running", "cancelling")  # as journaled: what is shown may be another word
@@ -45,6 +46,8 @@ UNFINISHED = ("waiting", "running", "cancelling")  # as journaled: what is shown
 STATUS = "SELECT status FROM tasks WHERE id = $1 AND status <> ''"
 ATTEMPTS = """SELECT epoch, n, number, id, device, boot, started_at, ended_at, outcome, error,
     output FROM attempts WHERE task = $1 ORDER BY started_at DESC, n DESC, number DESC LIMIT $2"""
+
+Last = tuple[AttemptView, ...]  # the newest attempt, or nothing
 
 _failure = msgspec.json.Decoder(Failure).decode
 _output = msgspec.json.Decoder(dict[str, Any]).decode
@@ -136,7 +139,8 @@ def several(
         record, task = load(reading, task_id)
         if task is not None:
             why = waiting(task, explain, status_of, now_ms)
-            found.append(_brief(reading, task, record, why, away))
+            last = attempts(reading, task_id, 1, task.reported)
+            found.append(_brief(reading, task, record, why, away, last))
     return found
 
 
@@ -227,49 +231,51 @@ def page(
     status_of = statuses(reading)
     explain = with_records(reading, explain)
     rows = task_listing.scan(reading, _wanted(filters), filters.order, place)
-    explained = 0
-    for looked_at, (here, matches) in enumerate(rows):
-        if len(items) == limit or explained == scan_max or looked_at == rows_max:
-            return Page(items, _cursor(filters.order, place))
-        place = here
-        if matches:
-            explained += 1
-            item = _item(reading, here.id, filters, explain, status_of, now_ms, away)
-            if item is not None:
-                items.append(item)
-    return Page(items, None)
+    explained = looked_at = 0
+    while True:
+        some: list[str] = []  # read together: as many as the page has room for
+        room = min(limit - len(items), scan_max - explained)
+        while len(some) < room and looked_at < rows_max:
+            here, matches = next(rows, END)
+            if here is None:
+                break
+            place, looked_at = here, looked_at + 1
+            if matches:
+                some.append(here.id)
+        explained += len(some)
+        for task, record, last in _loaded(reading, some):
+            why = waiting(task, explain, status_of, now_ms)
+            if not filters.status or task_view.shown_status(task, why) in filters.status:
+                items.append(_brief(reading, task, record, why, away, last))
+        is_full = len(items) == limit or explained == scan_max or looked_at == rows_max
+        if is_full or not some:
+            is_end = next(rows, END)[0] is None
+            return Page(items, None if is_end else _cursor(filters.order, place))
 
 
-def _item(
-    reading: Reading,
-    task_id: str,
-    filters: TaskFilters,
-    explain: Explain,
-    status_of: StatusOf,
-    now_ms: int,
-    away: Away,
-) -> TaskView | None:
-    """Return a row's task if the status that it shows is asked for."""
-    record, task = load(reading, task_id)
-    if task is None:
-        return None
-    why = waiting(task, explain, status_of, now_ms)
-    if filters.status and task_view.shown_status(task, why) not in filters.status:
-        return None
-    return _brief(reading, task, record, why, away)
+def _loaded(reading: Reading, ids: Sequence[str]) -> Iterator[tuple[Task, Record, Last]]:
+    """Yield the tasks of a part of a page in its order, with the newest attempt of each."""
+    records = task_loading.records(reading, ids)
+    last = task_loading.last_attempts(reading, ids)
+    for task_id in ids:
+        record = records.get(task_id)
+        task = tasks.read(record) if record is not None else None
+        if record is not None and task is not None:
+            row = last.get(task_id)
+            yield task, record, (_attempt(task_id, row, task.reported),) if row else ()
 
 
 def _brief(
-    reading: Reading, task: Task, record: Record, why: Waiting | None, away: Away
+    reading: Reading, task: Task, record: Record, why: Waiting | None, away: Away, last: Last
 ) -> TaskView:
     # All of them only of the few that may have run twice: it shows in lists as well (promise 4).
     may_be_double = bool(task.seat.moved) or len(task.submitters) > 1
-    acted = attempts(reading, task.id, ATTEMPTS_MAX if may_be_double else 1, task.reported)
+    acted = attempts(reading, task.id, ATTEMPTS_MAX, task.reported) if may_be_double else last
     return task_view.view(
         task,
         record,
         waiting=why,
-        attempts=acted[-1:],
+        attempts=last,
         acted=acted,
         away=absence(reading, task, away),
     )

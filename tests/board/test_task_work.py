@@ -40,7 +40,8 @@ async def open_task(page: Page, title: str) -> Locator:
 
 
 def queue(page: Page, type_: str) -> Locator:
-    return page.locator("queue-row", has_text=type_)
+    named = page.locator(".switch-label").get_by_text(type_, exact=True)
+    return page.locator("queue-row", has=named)
 
 
 # ------------------------------------------------------------------ queues
