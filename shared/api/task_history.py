@@ -27,6 +27,7 @@ from shared.core.kinds.task import (
 )
 from shared.core.kinds.task_spec import Spec
 from shared.core.lifecycle import Status
+from shared.core.record import Record
 from shared.core.task_view import TaskChange
 from shared.store import journal
 from shared.store.journal import Entry, Verdict
@@ -58,6 +59,19 @@ def read(reading: Reading, task_id: str) -> tuple[TaskChange, ...]:
     if len(places) > ENTRIES_MAX:
         places = [places[0], *places[1 - ENTRIES_MAX :]]
     return tuple(change for _, change in _changes(reading, places))
+
+
+def of_new(record: Record) -> tuple[TaskChange, ...]:
+    """Return the history of a task that was submitted in the transaction under way.
+
+    All of its events are in its record, so that nothing has to be asked.
+    """
+    new = sorted(
+        (event for register in record.registers.values() for event in register.siblings),
+        key=lambda event: event.header.at,
+    )
+    found = (_change(Entry(0, event, 0, Verdict.APPLIED, None)) for event in new)
+    return tuple(change for change in found if change is not None)
 
 
 def page(

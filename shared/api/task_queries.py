@@ -14,7 +14,7 @@ from shared.api import pages, task_history, task_listing, task_loading
 from shared.api.context import Away, Explain, nobody_is_away
 from shared.api.followers import with_recalls
 from shared.api.pages import Page
-from shared.api.pauses import with_pauses
+from shared.api.pauses import paused_by_record, with_pause, with_pauses
 from shared.api.task_listing import Order, Place
 from shared.core import task_view
 from shared.core.kinds import task as tasks
@@ -33,7 +33,7 @@ from shared.core.record import Record
 from shared.core.task_view import Absence, AttemptView, TaskView
 from shared.core.waiting import StatusOf, Waiting
 from shared.errors import Invalid, NotFound
-from shared.store.transaction import Reading
+from shared.store.transaction import Reading, Transaction
 
 SCAN_MAX = 2000  # tasks that one page explains: some 100 ms on a small board
 ROWS_MAX = 5000  # rows that one page holds against its other filters: some 20 ms
@@ -110,6 +110,27 @@ def get(
         history=task_history.read(reading, task_id),
         away=absence(reading, task, away),
     )
+
+
+def of_new(tx: Transaction, task_id: str, explain: Explain, now_ms: int) -> TaskView:
+    """Return a task that was submitted in this very transaction, as ``get`` will once it lasts.
+
+    From its record alone. A question to the tables would have every write of the group before it
+    written one by one, where they are written together: at 64 clients that cost a third of the
+    submissions.
+    """
+    record, task = load(tx, task_id)
+    assert task is not None, "it was submitted a moment ago"
+
+    def status_of(other: str) -> Status | None:
+        before = load(tx, other)[1]
+        return before.status if before else None
+
+    why = waiting(task, explain, status_of, now_ms)
+    queue = paused_by_record(tx, task.site, task.spec.type)
+    if why is not None and queue is not None:
+        why = with_pause(task, why, queue.reason)
+    return task_view.view(task, record, waiting=why, history=task_history.of_new(record))
 
 
 def with_records(reading: Reading, explain: Explain) -> Explain:

@@ -51,6 +51,7 @@ UNFINISHED_ALIKE = """SELECT id FROM tasks WHERE site = $1 AND type = $2 AND uni
     AND status IN ('waiting', 'running', 'cancelling', 'unknown') ORDER BY id LIMIT 1"""
 
 CanRun = Callable[[Spec], bool]
+_encode = msgspec.msgpack.Encoder().encode
 _canonical = msgspec.msgpack.Encoder(order="deterministic").encode
 _spec = msgspec.msgpack.Decoder(Spec).decode
 
@@ -325,7 +326,7 @@ def _bound(spec: Spec) -> None:
     JSON knows integers of any length and nesting of any depth, msgpack does not.
     """
     try:
-        size = len(_canonical(spec))
+        size = len(_encode(spec))
     except (OverflowError, RecursionError) as error:
         raise Invalid(
             f"the payload cannot be stored: {error}", (("$.payload", str(error)),)

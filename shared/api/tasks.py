@@ -116,7 +116,9 @@ async def summary(call: Call) -> Answer:
 
 async def get(call: Call) -> Answer:
     """Return one task."""
-    return await call.context.replica.read(partial(_single, context=call.context, task=call.id))
+    context = call.context
+    shown = await context.replica.read(partial(_whole, context=context, task=call.id))
+    return record(shown, shown.etag)
 
 
 async def history(call: Call) -> Answer:
@@ -173,14 +175,6 @@ def _history(reading: Reading, task: str, asked: PageQuery) -> Answer:
     return json(Page(items, write_cursor(*end) if end else None))
 
 
-def _single(
-    reading: Reading, context: NodeContext, task: str, status: int = 200, location: bool = False
-) -> Answer:
-    shown = _whole(reading, context, task)
-    headers = {"Location": f"/api/tasks/{task}"} if location else {}
-    return record(shown, shown.etag, status, headers)
-
-
 # ------------------------------------------------------------------ writing
 
 
@@ -220,7 +214,13 @@ async def prioritise(call: Call) -> Answer:
 
 def _submit(tx: Transaction, context: NodeContext, planned: Planned, site: str) -> Answer:
     task, is_new = task_submission.submit(tx, planned, site, context.can_run)
-    return _single(tx, context, task, status=201 if is_new else 200, location=True)
+    shown = (
+        task_queries.of_new(tx, task, context.explain, context.now_ms())
+        if is_new
+        else _whole(tx, context, task)
+    )
+    headers = {"Location": f"/api/tasks/{task}"}
+    return record(shown, shown.etag, 201 if is_new else 200, headers)
 
 
 def _plainly(shown: TaskView, _found: object) -> TaskView:
