@@ -171,7 +171,7 @@ class DeviceSession:
 
     async def _read_log(self, origin: str, after: int) -> device.Input:
         node = self._replica.node
-        stretch = await self._replica.read(
+        stretch = await self._replica.read_journal(
             lambda reading: exchange.read_log(reading, node, origin, after)
         )
         # Afterwards: what is committed between a guard and a read would leave unguarded.

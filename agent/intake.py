@@ -16,6 +16,7 @@ from agent.backlog import Backlog
 from agent.claim import Move
 from agent.news import News, Statuses
 from shared.api import pauses
+from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Task
 from shared.core.lifecycle import Signal, Status
 from shared.replica import Replica
@@ -87,7 +88,7 @@ class Intake:
     async def catch_up(self) -> None:
         """Look at what has changed, and at some more of what was held at the start."""
         await self._look_at_queues()
-        await self._look(self._news.take())
+        await self._look(self._take_news())
         part = [self._unread.popleft() for _ in range(min(READ_MAX, len(self._unread)))]
         try:
             await self._look(part)
@@ -103,6 +104,17 @@ class Intake:
         except BaseException:
             self._news.note_queues()
             raise
+
+    def _take_news(self) -> Sequence[str]:
+        """Take note of what the news tell; return the tasks that have to be read."""
+        unread: list[str] = []
+        for task_id, record in self._news.take().items():
+            task = tasks.read(record) if record is not None else None
+            if task is None or (task.status is Status.WAITING and task.spec.after):
+                unread.append(task_id)  # with the statuses of what it waits for
+            else:
+                self._hear(task, {})
+        return unread
 
     async def _look(self, task_ids: Sequence[str]) -> None:
         """Read tasks and take note of them."""

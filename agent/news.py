@@ -1,8 +1,8 @@
 """What the journal says has changed: tasks that this device should look at, and its queues.
 
-What is known of a task comes from two sides: from the results of our own writes, and from reading
-what the journal says has changed. Reading our own writes again would double the cost of a task, so
-each result carries the position at which it held, and older news of that task is dropped.
+What is known of a task comes from two sides: from the results of our own writes, and from what the
+journal says has changed. Taking our own writes for news would double the cost of a task, so each
+result carries the position at which it held, and older news of that task is dropped.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import msgspec
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Task
 from shared.core.lifecycle import Status
+from shared.core.record import Record
 from shared.store.transaction import Change, Reading
 
 STATUS = "SELECT status FROM tasks WHERE id = $1"
@@ -40,12 +41,19 @@ class Held(msgspec.Struct, frozen=True):
     grouped: list[tuple[str, str, str, int]]
 
 
+class Changed(msgspec.Struct, frozen=True):
+    """A task that changed at a position; its record as it is then, if that was told."""
+
+    position: int
+    record: Record | None
+
+
 class News:
     """Notes of what has changed. ``heard`` is set while there are any."""
 
     def __init__(self, heard: asyncio.Event) -> None:
         self._heard = heard
-        self._dirty: dict[str, int] = {}  # changed at this position, not yet looked at
+        self._dirty: dict[str, Changed] = {}  # not yet looked at
         self._fresh: dict[str, int] = {}  # known as of this position, from our own writes
         self._queues = True  # whether pauses have to be looked at
 
@@ -53,14 +61,14 @@ class News:
         """Note what a commit has changed."""
         for change in changes:
             if change.kind == "task":
-                self.note(change.subject, change.position)
+                self.note(change.subject, change.position, change.record)
             elif change.kind == "queue":
                 self.note_queues()
                 self._heard.set()
 
-    def note(self, task_id: str, position: int) -> None:
+    def note(self, task_id: str, position: int, record: Record | None = None) -> None:
         """Note that a task has to be looked at."""
-        self._dirty[task_id] = position
+        self._dirty[task_id] = Changed(position, record)
         self._heard.set()
 
     def know(self, task_id: str, position: int) -> None:
@@ -76,13 +84,13 @@ class News:
         """Note that pauses have to be looked at."""
         self._queues = True
 
-    def take(self) -> list[str]:
-        """Return the tasks to look at, and forget them."""
+    def take(self) -> dict[str, Record | None]:
+        """Return the tasks to look at, with what is known of them, and forget them."""
         dirty, self._dirty = self._dirty, {}
         if not dirty:
-            return []
-        found = [i for i, at in dirty.items() if self._fresh.get(i, 0) < at]
-        newest = max(dirty.values())
+            return {}
+        found = {i: one.record for i, one in dirty.items() if self._fresh.get(i, 0) < one.position}
+        newest = max(one.position for one in dirty.values())
         self._fresh = {i: at for i, at in self._fresh.items() if at > newest}
         return found
 

@@ -22,8 +22,9 @@ from shared.store.transaction import Reading, Transaction
 
 OPEN_HERE = "SELECT DISTINCT task FROM attempts WHERE device = $1 AND ended_at IS NULL"
 SAID = """SELECT j.header, j.body
-    FROM journal j JOIN records r ON r.id = j.record JOIN origins o ON o.id = j.origin
-    WHERE r.kind = 'task' AND r.subject = $1 AND o.name = $2 ORDER BY j.at DESC, j.entry DESC"""
+    FROM records r JOIN history h ON h.record = r.id
+    JOIN journal j ON j.entry = h.entry JOIN origins o ON o.id = j.origin
+    WHERE r.kind = 'task' AND r.subject = $1 AND o.name = $2 ORDER BY h.at DESC, h.entry DESC"""
 GROUP = 100
 
 _progress = msgspec.msgpack.Decoder(Progress).decode

@@ -8,9 +8,10 @@ import logging
 
 import msgspec
 
-from hub import cron, zones
+from hub import cron
 from shared.api import task_submission
 from shared.api.task_submission import Submission
+from shared.core import zones
 from shared.core.kinds import schedule as schedules
 from shared.core.kinds import task as tasks
 from shared.core.kinds.schedule import Schedule

@@ -38,8 +38,8 @@ _CHANGES = """SELECT {place}, j.header, j.body, t.type, j.record
 # Applied on arrival; or later, when what it waited for had come.
 CHANGES = f"""{_CHANGES.format(place="j.entry")} AND j.verdict_at IS NULL
     UNION ALL {_CHANGES.format(place="j.verdict_at")} ORDER BY 1"""
-BEFORE = """SELECT header, body FROM journal
-    WHERE record = $1 AND verdict = 1 AND coalesce(verdict_at, entry) < $2"""
+BEFORE = """SELECT j.header, j.body FROM history h JOIN journal j ON j.entry = h.entry
+    WHERE h.record = $1 AND j.verdict = 1 AND coalesce(j.verdict_at, j.entry) < $2"""
 
 PUT = """INSERT INTO outbox (webhook, event, task, position, type, at, created_at, attempts,
     next_at, give_up_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $7, $8)

@@ -6,11 +6,11 @@ there bars it.
 """
 
 from shared.api import task_events
-from shared.api.followers import Followers, followers
+from shared.api.followers import HAS_ACTED, Followers, followers
 from shared.core.kinds.task import RecallRequest, Task
 from shared.store.transaction import Transaction
 
-__all__ = ["ask_back", "followers"]
+__all__ = ["HAS_ACTED", "ask_back", "followers"]
 
 
 def ask_back(tx: Transaction, task: Task, actor: str) -> Followers:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from hub import cron, firing, zones
+from hub import cron, firing
 from shared.api import body as bodies
 from shared.api import conditional, idempotency, task_submission
 from shared.api.conditional import Precondition, Seen
@@ -14,7 +14,7 @@ from shared.api.problem import not_found
 from shared.api.route import Answer, Call, Route, json, record
 from shared.api.sites import choose
 from shared.api.task_submission import Submission
-from shared.core import instants
+from shared.core import instants, zones
 from shared.core import record as records
 from shared.core.ids import Name
 from shared.core.kinds import schedule as schedules

@@ -2,7 +2,12 @@
 
 One thread owns the writing connection, one the reading one. Writes that arrive while a
 transaction is under way gather and share the next one's fsync; the await returns after it. A
-transaction crosses to the database thread once. Subscribers hear of a change when it is durable.
+transaction crosses to the database thread once; a lone write stays on the loop's thread while the
+disk answers at once. Subscribers hear of a change when it is durable.
+
+While nobody reads, the journal leads and the tables follow: a burst of writes costs its events, and
+each record that it changed is written once for many of them. Whoever reads sees all that was
+acknowledged before: the tables follow first.
 """
 
 import asyncio
@@ -13,11 +18,12 @@ from contextlib import AbstractContextManager, asynccontextmanager, closing, con
 from functools import partial
 from pathlib import Path
 from random import Random
+from time import perf_counter
 from typing import Any, TypeVar
 
 from shared.core.clock import ClockTrust
 from shared.core.record import Record
-from shared.errors import Busy, StoreClosed
+from shared.errors import Busy, StoreClosed, StoreError, StoreFull
 from shared.store import database
 from shared.store.guard import GuardFile
 from shared.store.node import Node
@@ -27,6 +33,9 @@ from shared.store.transaction import Change, Reading, Transaction
 
 GROUP_MAX = 512  # writes that share a transaction: beyond this the fsync no longer dominates
 WAITING_MAX = 8192  # writes that may wait; then callers are told to come back
+QUICK_S = 0.002  # a commit that takes less is soon over; the hop to a thread and back costs 0.1 ms
+QUICK_RUN = 16  # commits that must have been quick, one after the other
+FOLLOW_S = 0.5  # how long the tables may lack a write that nobody has asked for
 
 T = TypeVar("T")
 Listener = Callable[[list[Change]], None]
@@ -50,9 +59,13 @@ class Replica:
         self._reader = reader
         self._reading = reading
         self._waiting: deque[Waiting] = deque()
-        self._flusher: asyncio.Future[None] | None = None
+        self._is_writing = False  # a group is under way, or about to be
+        self._idle: asyncio.Future[None] | None = None  # whom ``close`` waits for
         self._listeners: list[Listener] = []
         self._closing = False
+        self._quick = 0  # commits in a row that were quick
+        self._was_read = False  # since the last group: then the next one writes the tables too
+        self._following: asyncio.TimerHandle | None = None
 
     @property
     def node(self) -> Node:
@@ -83,13 +96,23 @@ class Replica:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         self._waiting.append((change, done))
-        if self._flusher is None:
-            self._flusher = loop.create_future()
+        if not self._is_writing:
+            self._is_writing = True
             loop.call_soon(self._start_group)
         return await done
 
     async def read(self, question: Callable[[Reading], T]) -> T:
         """Run a function of what is committed, in one short read transaction, beside the writer."""
+        self._was_read = True
+        if self._store.leads:
+            try:
+                await self.run_on_writer(Store.follow)
+            except StoreFull:  # what was acknowledged is shown all the same
+                return await self.run_on_writer(partial(Store.foresee, question=question))
+        return await self._reader.call(partial(self._answer, question))
+
+    async def read_journal(self, question: Callable[[Reading], T]) -> T:
+        """Run a function of the journal alone, which shows at once all that was acknowledged."""
         return await self._reader.call(partial(self._answer, question))
 
     async def record(self, kind: str, subject: str) -> Record:
@@ -113,10 +136,17 @@ class Replica:
         return await self._writer.call(partial(work, self._store))
 
     async def close(self) -> None:
-        """Refuse new writes and wait for those that were accepted."""
+        """Refuse new writes, wait for those that were accepted, leave the tables complete."""
         self._closing = True
-        while self._flusher is not None:
-            await asyncio.shield(self._flusher)
+        while self._is_writing:
+            self._idle = self._idle or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
+        if self._following is not None:
+            self._following.cancel()
+        try:
+            await self.run_on_writer(Store.follow)
+        except StoreError as error:
+            log.warning("the tables follow at the next start: %s", error)
 
     # ------------------------------------------------------------------ group commit
 
@@ -125,7 +155,23 @@ class Replica:
         size = min(len(self._waiting), GROUP_MAX)
         group = [self._waiting.popleft() for _ in range(size)]
         writes = [change for change, _ in group]
-        self._writer.submit(partial(self._store.commit, writes), partial(self._end_group, group))
+        commit = partial(self._timed, writes, may_lead=not self._was_read)
+        self._was_read = False
+        if size > 1 or self._quick < QUICK_RUN or not self._writer.is_idle:
+            self._writer.submit(commit, partial(self._end_group, group))
+            return
+        committed, failed = None, None
+        try:
+            committed = commit()
+        except BaseException as error:  # noqa: BLE001 - it belongs to who asked for the write
+            failed = error
+        self._end_group(group, committed, failed)
+
+    def _timed(self, writes: list[Callable[[Transaction], Any]], *, may_lead: bool) -> Committed:
+        start = perf_counter()
+        committed = self._store.commit(writes, may_lead=may_lead)
+        self._quick = self._quick + 1 if perf_counter() - start < QUICK_S else 0
+        return committed
 
     def _end_group(
         self, group: list[Waiting], committed: Committed | None, error: BaseException | None
@@ -144,9 +190,19 @@ class Replica:
                 done.set_exception(outcome.error)
         if self._waiting:
             self._start_group()
-        elif self._flusher is not None:
-            self._flusher.set_result(None)
-            self._flusher = None
+        else:
+            self._is_writing = False
+            if self._idle is not None:
+                self._idle.set_result(None)
+                self._idle = None
+            if self._following is None and self._store.leads:
+                loop = asyncio.get_running_loop()
+                self._following = loop.call_later(FOLLOW_S, self._follow)
+
+    def _follow(self) -> None:
+        """Have the tables follow after a burst, so that what the disk shows is never old."""
+        self._following = None
+        self._writer.submit(partial(Store.follow, self._store), _report)
 
     def _tell(self, changes: list[Change]) -> None:
         if not changes:
@@ -168,6 +224,11 @@ class Replica:
     def _answer(self, question: Callable[[Reading], T]) -> T:
         with self._reading.snapshot():
             return question(self._reading)
+
+
+def _report(_: None, error: BaseException | None) -> None:
+    if error is not None:
+        log.warning("the tables follow later: %s", error)
 
 
 @asynccontextmanager

@@ -37,9 +37,10 @@ PROGRESS = "reported progress"
 ENTRIES_MAX = 1000  # with the task itself: one that was retried for years must not fill a page
 CHUNK = 2000  # headers looked at in one question: some 300 kB
 
-HEADERS = """SELECT j.at, j.entry, j.origin, j.header
-    FROM journal j JOIN records r ON r.id = j.record WHERE r.kind = 'task' AND r.subject = $1
-    AND (j.at, j.entry) > ($2, $3) ORDER BY j.at, j.entry LIMIT $4"""
+HEADERS = """SELECT h.at, h.entry, j.origin, j.header
+    FROM records r JOIN history h ON h.record = r.id JOIN journal j ON j.entry = h.entry
+    WHERE r.kind = 'task' AND r.subject = $1 AND (h.at, h.entry) > ($2, $3)
+    ORDER BY h.at, h.entry LIMIT $4"""
 ENTRY = """SELECT entry, header, body, received_at, verdict, reason FROM journal
     WHERE entry = $1"""
 

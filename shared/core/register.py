@@ -93,6 +93,11 @@ def vector(register: Register) -> Vector:
     return seen
 
 
+def is_disputed(register: Register) -> bool:
+    """Say whether it may be in conflict: more than one sibling, or one that is not understood."""
+    return len(register.siblings) > 1 or bool(register.parked)
+
+
 def _same(left: Event, right: Event) -> bool:
     return left.header.seq == right.header.seq and left.header.origin == right.header.origin
 

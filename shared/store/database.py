@@ -16,7 +16,8 @@ FILE = "skerry.db"
 CACHE_KIB = 2048  # per connection; boards are small, the working set is the recent tail
 WAL_PAGES = 1000  # checkpoint after some 4 MiB: readers here are short, so it always completes
 
-_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
+_UNWRITTEN = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 @functools.cache
@@ -94,26 +95,23 @@ def _statements(text: str) -> Iterator[str]:
             pending = ""
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class translated:  # noqa: N801 - reads as what it does; a class, for it is entered at every commit
     """Turn SQLite's errors into ours, by what the caller can do."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _FULL or code == sqlite3.SQLITE_IOERR:
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # absent where we misused the module
+        if isinstance(error, sqlite3.OperationalError) and code in _UNWRITTEN:
             raise StoreFull(
                 f"the store cannot be written: {error}; free space on its disk"
             ) from error
-        raise
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # absent where we misused the module
-        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        if isinstance(error, sqlite3.DatabaseError) and code in _DAMAGED:
             raise StoreCorrupt(
                 f"{FILE} is damaged or no database ({error}); set it aside and start again: "
                 "an agent then fetches its records from the hub"
             ) from error
-        raise
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from shared.store import records as rows
 from shared.store.database import sql
 from shared.store.journal import Verdict
 from shared.store.transaction import Reading, Transaction
+from shared.store.typed import Tally
 from shared.sync.frame import Down, RegisterState, VerdictNote
 
 LANES = sql("SELECT lane, cursor, judged FROM lanes")
@@ -39,8 +40,12 @@ SET_VERDICT = sql(
     WHERE origin = (SELECT id FROM origins WHERE name = $1) AND seq = $2
     RETURNING header, body"""
 )
+COUNTING = sql("SELECT header, body FROM journal WHERE record = $1 AND verdict <> 2 ORDER BY entry")
 HEARD = sql("SELECT count(*), min(entry), max(entry) FROM journal WHERE hash IS NULL")
-FORGET_HEARD = sql("DELETE FROM journal WHERE hash IS NULL AND entry < $1")
+FORGET_HEARD = sql(
+    "DELETE FROM journal WHERE hash IS NULL AND entry < $1 RETURNING record, at, entry"
+)
+FORGET_HISTORY = sql("DELETE FROM history WHERE record = $1 AND at = $2 AND entry = $3")
 HEARD_MAX = 20_000  # events of others kept for history here; the hub keeps history whole
 HEARD_CHECK = 256  # frames between two looks at that bound
 
@@ -174,10 +179,11 @@ def _hear(tx: Transaction, db: sqlite3.Connection, record: int, event: Event) ->
     log = tx.open_log(header.origin, header.site)
     if log.own != nodes.OTHER:
         return
-    db.execute(
+    entry = tx.next_position()
+    heard = db.execute(
         journal.INSERT_HEARD,
         (
-            tx.next_position(),
+            entry,
             log.id,
             header.seq,
             record,
@@ -187,22 +193,39 @@ def _hear(tx: Transaction, db: sqlite3.Connection, record: int, event: Event) ->
             tx.now_ms,
         ),
     )
+    if heard.rowcount:  # else it is here already
+        db.execute(journal.NOTE, (record, header.at, entry))
 
 
 def _note_verdict(tx: Transaction, note: VerdictNote) -> Event | None:
-    """Mark an own event as judged otherwise than applied; return it if it was refused.
-
-    The rows that it made alone go with it.
-    """
+    """Mark an own event as judged otherwise than applied; return it if it was refused."""
     told = (note.origin, note.seq, note.verdict, note.reason, tx.next_position())
     marked = tx.query(SET_VERDICT, *told)
     if not marked or note.verdict != Verdict.REFUSED:
         return None
     event = events.read(*marked[0])
-    kind = KINDS.get(record_kind(event.header.kind))
-    for side in kind.side_rows(event) if kind else ():
-        typed.remove(tx.db, side.table, side.row[: side.table.key])
+    _remove_sides(tx, event)
     return event
+
+
+def _remove_sides(tx: Transaction, event: Event) -> None:
+    """Remove the rows that a refused event made, but for what other events say in them.
+
+    An attempt whose end is refused has begun all the same.
+    """
+    kind = KINDS.get(record_kind(event.header.kind))
+    made = kind.side_rows(event) if kind else ()
+    if kind is None or not made:
+        return
+    for side in made:
+        typed.remove(tx.db, side.table, side.row[: side.table.key])
+    gone = {(side.table, side.row[: side.table.key]) for side in made}
+    tally = Tally()
+    for header, body in tx.query(COUNTING, tx.row((kind.name, event.header.subject)).id):
+        for side in kind.side_rows(events.read(header, body)):
+            if (side.table, side.row[: side.table.key]) in gone:
+                typed.upsert(tx.db, side.table, [side.row], tally)
+    tally.write(tx.db)
 
 
 def _show_again(tx: Transaction, db: sqlite3.Connection, event: Event) -> None:
@@ -215,7 +238,7 @@ def _show_again(tx: Transaction, db: sqlite3.Connection, event: Event) -> None:
     """
     key = (record_kind(event.header.kind), event.header.subject)
     name = event.header.register
-    held = tx.find(*key)
+    held = tx.row(key)
     if name in rows.load_base(db, held.id):
         return
     now = registers.refuse(registers.EMPTY, event)
@@ -227,4 +250,5 @@ def _show_again(tx: Transaction, db: sqlite3.Connection, event: Event) -> None:
 def _forget_heard(tx: Transaction) -> None:
     ((count, _, newest),) = tx.query(HEARD)
     if count > HEARD_MAX:
-        tx.execute(FORGET_HEARD, newest - HEARD_MAX)
+        for forgotten in tx.query(FORGET_HEARD, newest - HEARD_MAX):
+            tx.execute(FORGET_HISTORY, *forgotten)

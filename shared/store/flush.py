@@ -1,4 +1,4 @@
-"""What gathers during a transaction, and how it is written: each record once."""
+"""What gathers until the tables follow the journal, and how it is written: each record once."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core import register as registers
-from shared.core.event import Event
-from shared.core.kinds import KINDS, lane_of, record_kind
-from shared.core.kinds.kind import Lane, Row, Table
-from shared.core.register import Register
+from shared.core.clock import Stamp
+from shared.core.kinds import KINDS, lane_of
+from shared.core.kinds.kind import Lane, Row, SideRow, Table
 from shared.store import conflicts, journal, typed
 from shared.store import records as rows
 from shared.store.database import sql
@@ -33,22 +32,26 @@ class Gathered:
     Attributes:
         journal: Rows of the journal: events pending or applied.
         told: The same of events refused or parked, of which the author is told.
-        applied: Events that side rows are derived from.
-        registers: Each changed register and the position of its change.
+        history: Of each event, when it was written: record, stamp, entry.
+        side_rows: Rows of second tables, of events that count.
+        registers: Position of the last change of each changed register.
         bases: Registers as the hub told them, packed, with the hub's position.
         sites: Records that learned their site after they got their row.
-        logs: Changed logs.
+        logs: Names of changed logs.
         before: Each touched record as it was at the last flush.
+        size: Bytes of the events; what a write that failed had added stays counted.
     """
 
     journal: list[tuple[Any, ...]] = field(default_factory=list)
     told: list[tuple[Any, ...]] = field(default_factory=list)
-    applied: list[Event] = field(default_factory=list)
-    registers: dict[tuple[Key, str], tuple[Register, int]] = field(default_factory=dict)
+    history: list[tuple[int, Stamp, int]] = field(default_factory=list)
+    side_rows: list[SideRow] = field(default_factory=list)
+    registers: dict[tuple[Key, str], int] = field(default_factory=dict)
     bases: dict[tuple[Key, str], tuple[bytes, int]] = field(default_factory=dict)
     sites: dict[Key, str] = field(default_factory=dict)
-    logs: dict[str, Log] = field(default_factory=dict)
+    logs: set[str] = field(default_factory=set)
     before: dict[Key, Held] = field(default_factory=dict)
+    size: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -56,15 +59,16 @@ class Gathered:
         return not (self.journal or self.told or self.logs or self.before)
 
     @property
-    def lengths(self) -> tuple[int, int, int]:
+    def lengths(self) -> tuple[int, int, int, int]:
         """How long the lists are, to cut them back to."""
-        return len(self.journal), len(self.told), len(self.applied)
+        return len(self.journal), len(self.told), len(self.history), len(self.side_rows)
 
-    def truncate(self, lengths: tuple[int, int, int]) -> None:
+    def truncate(self, lengths: tuple[int, int, int, int]) -> None:
         """Cut the lists back."""
         del self.journal[lengths[0] :]
         del self.told[lengths[1] :]
-        del self.applied[lengths[2] :]
+        del self.history[lengths[2] :]
+        del self.side_rows[lengths[3] :]
 
 
 @dataclass(frozen=True)
@@ -81,37 +85,44 @@ class Written:
 
 
 def write(
-    db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held], *, is_hub: bool
+    db: sqlite3.Connection,
+    gathered: Gathered,
+    held: Mapping[Key, Held],
+    logs: Iterable[Log],
+    *,
+    is_hub: bool,
 ) -> Written:
-    """Write everything gathered."""
+    """Write everything gathered, of records and logs as they are now."""
     rows.insert_new(db, (held[key] for key in gathered.before if held[key].is_new))
     if gathered.journal:
         db.executemany(journal.INSERT_SILENT, gathered.journal)
     if gathered.told:
         db.executemany(journal.INSERT_TOLD, gathered.told)
+    db.executemany(journal.NOTE, gathered.history)
     for key, site in gathered.sites.items():
         db.execute(rows.SET_SITE, (held[key].id, site))
     _write_registers(db, gathered, held)
     changed: dict[Key, int] = {}
-    for (key, _), (_, position) in gathered.registers.items():
+    for (key, _), position in gathered.registers.items():
         changed[key] = position
     tally = Tally()
     made = _write_typed_rows(db, gathered, held, changed, tally)
-    _write_side_rows(db, gathered.applied, tally)
+    _write_side_rows(db, gathered.side_rows, tally)
     tally.write(db)
     if is_hub:
         _enter_scopes(db, held, changed)
-    for log in gathered.logs.values():
+    for log in logs:
         db.execute(UPDATE_LOG, (log.id, log.head, log.hash, log.acked, log.own))
     return Written(_derive_conflicts(db, gathered, held), made)
 
 
 def _write_registers(db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]) -> None:
     shown = []
-    for (key, name), (register, position) in gathered.registers.items():
+    for (key, name), position in gathered.registers.items():
         mine = held[key]
-        packed = bytearray(registers.pack(register))  # see ``Transaction.store_event``
-        shown.append((mine.id, name, int(lane_of(key[0])), position, packed))
+        packed = registers.pack(mine.record.register(name))
+        # Not bytes: see ``Transaction.store_event``.
+        shown.append((mine.id, name, int(lane_of(key[0])), position, bytearray(packed)))
     bases = [
         (held[key].id, name, packed, position)
         for (key, name), (packed, position) in gathered.bases.items()
@@ -148,12 +159,10 @@ def _write_typed_rows(
     return made
 
 
-def _write_side_rows(db: sqlite3.Connection, applied: list[Event], tally: Tally) -> None:
+def _write_side_rows(db: sqlite3.Connection, side_rows: Iterable[SideRow], tally: Tally) -> None:
     batches: dict[Table, list[Row]] = {}
-    for event in applied:
-        kind = KINDS.get(record_kind(event.header.kind))
-        for side in kind.side_rows(event) if kind else ():
-            batches.setdefault(side.table, []).append(side.row)
+    for side in side_rows:
+        batches.setdefault(side.table, []).append(side.row)
     for table, batch in batches.items():
         typed.upsert(db, table, batch, tally)
 
@@ -182,7 +191,7 @@ def _derive_conflicts(
     db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]
 ) -> list[str]:
     found = []
-    for (key, name), (_, position) in gathered.registers.items():
+    for (key, name), position in gathered.registers.items():
         kind = KINDS.get(key[0])
         if kind is None:
             continue

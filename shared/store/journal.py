@@ -30,6 +30,17 @@ class Entry(msgspec.Struct, frozen=True):
     reason: str | None
 
 
+class Tail(msgspec.Struct, frozen=True):
+    """An event that the journal holds and the tables do not show yet."""
+
+    entry: int
+    record: int
+    header: bytes
+    body: bytes
+    hash: bytes
+    received_ms: int
+
+
 INSERT_TOLD = sql(
     """INSERT INTO journal
     (entry, origin, seq, record, at, header, body, hash, received_at, verdict, reason, verdict_at)
@@ -46,22 +57,31 @@ INSERT_HEARD = sql(
     VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8, 1, NULL, NULL)
     ON CONFLICT (origin, seq) DO NOTHING"""
 )
+NOTE = sql("INSERT INTO history (record, at, entry) VALUES ($1, $2, $3)")
 LOG = sql(
     """SELECT seq, header, body, hash FROM journal
     WHERE origin = $1 AND seq > $2 ORDER BY seq LIMIT $3"""
 )
+TAIL = sql(
+    """SELECT entry, record, header, body, hash, received_at FROM journal
+    WHERE entry > $1 ORDER BY entry"""
+)
 HASH_AT = sql("SELECT hash FROM journal WHERE origin = $1 AND seq = $2")
 UNJUDGED = sql(
-    """SELECT j.header, j.body FROM journal j JOIN origins o ON o.id = j.origin
-    WHERE j.record = $1 AND j.at > $2 AND o.own <> 0 AND j.verdict IN (0, 3) ORDER BY j.at"""
+    """SELECT j.header, j.body FROM history h
+    JOIN journal j ON j.entry = h.entry JOIN origins o ON o.id = j.origin
+    WHERE h.record = $1 AND h.at > $2 AND o.own <> 0 AND j.verdict IN (0, 3) ORDER BY h.at"""
 )
 OF_RECORD = sql(
-    """SELECT entry, header, body, received_at, verdict, reason FROM journal
-    WHERE record = $1 AND (at, entry) > ($2, $3) AND at < $4 ORDER BY at, entry LIMIT $5"""
+    """SELECT j.entry, j.header, j.body, j.received_at, j.verdict, j.reason
+    FROM history h JOIN journal j ON j.entry = h.entry
+    WHERE h.record = $1 AND (h.at, h.entry) > ($2, $3) AND h.at < $4
+    ORDER BY h.at, h.entry LIMIT $5"""
 )
 BEFORE = sql(
-    """SELECT entry, header, body, received_at, verdict, reason FROM journal
-    WHERE record = $1 AND at < $2 ORDER BY at DESC, entry DESC LIMIT $3"""
+    """SELECT j.entry, j.header, j.body, j.received_at, j.verdict, j.reason
+    FROM history h JOIN journal j ON j.entry = h.entry
+    WHERE h.record = $1 AND h.at < $2 ORDER BY h.at DESC, h.entry DESC LIMIT $3"""
 )
 
 
@@ -70,6 +90,12 @@ def read_log(
 ) -> Iterator[tuple[int, bytes, bytes, bytes]]:
     """Yield ``(seq, header, body, hash)`` of a log, from the event after ``after``."""
     yield from db.execute(LOG, (origin, after, limit))
+
+
+def read_tail(db: sqlite3.Connection, position: int) -> Iterator[Tail]:
+    """Yield the events that came after a position, in the order of arrival."""
+    for row in db.execute(TAIL, (position,)):
+        yield Tail(*row)
 
 
 def hash_at(db: sqlite3.Connection, origin: int, seq: int) -> bytes | None:

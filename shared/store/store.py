@@ -11,15 +11,16 @@ import msgspec
 
 from shared.core.clock import ClockTrust
 from shared.errors import StoreCorrupt, StoreError
-from shared.store import database
+from shared.store import database, journal
 from shared.store import node as nodes
-from shared.store.flush import Key
+from shared.store.flush import Gathered, Key
 from shared.store.guard import Guard, GuardState
 from shared.store.node import Node
 from shared.store.records import Held
-from shared.store.transaction import Change, Reading, Transaction
+from shared.store.transaction import Change, Finished, Reading, Transaction
 
 CACHE_RECORDS = 2048  # some 2 KiB each: bounded for small boards, ample for what is hot
+LEADING_RECORDS = 2 * CACHE_RECORDS  # none leaves the cache while the tables lack it
 
 T = TypeVar("T")
 Write = Callable[[Transaction], Any]
@@ -82,6 +83,7 @@ class Store:
         self._trust = trust
         self._chance = chance
         self._cache: OrderedDict[Key, Held] = OrderedDict()
+        self._gathered = Gathered()  # what the tables do not show yet
         self._is_committing = False
         self.notice: str | None = None  # why this node took a new incarnation at start
         with database.translated():
@@ -91,8 +93,12 @@ class Store:
 
     # ------------------------------------------------------------------ transactions
 
-    def commit(self, writes: Sequence[Write]) -> Committed:
+    def commit(self, writes: Sequence[Write], *, may_lead: bool = False) -> Committed:
         """Run writes in one transaction, each under its own savepoint, and fsync.
+
+        Args:
+            writes: In the order in which they run.
+            may_lead: The journal may get ahead of the tables; ``follow`` before anybody reads.
 
         Returns:
             Outcomes in order, once everything is durable.
@@ -101,45 +107,95 @@ class Store:
             StoreError: The transaction failed as a whole; nothing of it happened.
         """
         with database.translated():
-            self._db.execute("BEGIN IMMEDIATE")
             try:
-                transaction = Transaction(
-                    self._db, self.node, self._cache, now_ms=self._now_ms(), trust=self._trust()
-                )
+                transaction = self._transaction()
                 outcomes = [_run(transaction, write) for write in writes]
-                node, held, changes = transaction.finish()
+                may_lead = may_lead and len(self._cache) < LEADING_RECORDS
                 self._is_committing = True
-                self._db.execute("COMMIT")
+                transaction.commit(may_lead=may_lead)
             except BaseException:
                 self._recover()
                 raise
             else:
-                self.node = node
+                finished = transaction.result()
+                self._become(finished)
             finally:
                 self._is_committing = False
-        self._remember(held)
-        return Committed(outcomes, changes)
+        return Committed(outcomes, finished.changes)
+
+    @property
+    def leads(self) -> bool:
+        """Whether the journal holds events that the tables do not show yet."""
+        return not self._gathered.is_empty
+
+    def follow(self) -> None:
+        """Have the tables show all that the journal holds.
+
+        Raises:
+            StoreError: They do not; nothing is lost.
+        """
+        if self.leads:
+            self.commit(())
+
+    def foresee(self, question: Callable[[Reading], T]) -> T:
+        """Answer a question as if the tables had followed: for a disk too full to have them do so.
+
+        Raises:
+            StoreFull: Too much for memory is lacking.
+        """
+        with database.translated():
+            try:
+                transaction = self._transaction()
+                transaction.follow()
+                return question(transaction)
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def reading(self) -> Reading:
-        """Return a view of what is committed, on the writer's connection."""
+        """Return a view of what the tables show, on the writer's connection."""
         return Reading(self._db)
+
+    def _transaction(self) -> Transaction:
+        return Transaction(
+            self._db,
+            self.node,
+            self._cache,
+            self._gathered,
+            now_ms=self._now_ms(),
+            trust=self._trust(),
+        )
+
+    def _become(self, finished: Finished) -> None:
+        self.node = finished.node
+        self._gathered = finished.gathered
+        cache = self._cache
+        for key, value in finished.held.items():
+            cache[key] = value
+            cache.move_to_end(key)
+        if self.leads:
+            return  # a record that leaves the cache is read from the tables, which lack it yet
+        while len(cache) > CACHE_RECORDS:
+            cache.popitem(last=False)
 
     def _recover(self) -> None:
         """After a failed commit only the disk knows the head: read it again."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+        self._load()
+
+    def _load(self) -> Node | None:
+        """Read the node, and gather anew what its journal holds and its tables do not show."""
         self._cache.clear()
+        self._gathered = Gathered()
         node = nodes.load(self._db)
         if node is not None:
             self.node = node
-
-    def _remember(self, held: dict[Key, Held]) -> None:
-        cache = self._cache
-        for key, value in held.items():
-            cache[key] = value
-            cache.move_to_end(key)
-        while len(cache) > CACHE_RECORDS:
-            cache.popitem(last=False)
+            transaction = self._transaction()
+            for tail in journal.read_tail(self._db, node.position):
+                transaction.refold(tail)
+            self._become(transaction.result())
+        return node
 
     # ------------------------------------------------------------------ identity and guard
 
@@ -165,6 +221,7 @@ class Store:
 
     def new_incarnation(self, reason: str) -> None:
         """Close this node's logs and go on under new names: another holds the old ones."""
+        self.follow()
         self.notice = reason
         with database.translated(), _immediate(self._db):
             self._db.execute("UPDATE origins SET own = 2 WHERE own = 1")
@@ -174,13 +231,14 @@ class Store:
         self._left = self._raise_guard()
 
     def _open(self) -> Node:
-        node = nodes.load(self._db)
         identity = self._identity
-        if node is None:
+        if self._load() is None:
             with _immediate(self._db):
                 nodes.mint(self._db, identity.role, identity.device, self._random(8))
                 self._mint_logs()
             return self._loaded()
+        self.follow()
+        node = self.node
         if node.role != identity.role:
             raise StoreError(f"this data folder is a {node.role}'s; choose another --data")
         reason = self._rolled_back(node)

@@ -20,12 +20,24 @@ class DatabaseThread:
 
     def __init__(self, name: str) -> None:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._open = 0  # jobs that were handed over and are not answered
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[], Any], done: Done) -> None:
         """Run ``work`` on the thread, then ``done(result, error)`` on this event loop."""
-        self._jobs.put((asyncio.get_running_loop(), work, done))
+
+        def answer(result: Any, error: BaseException | None) -> None:
+            self._open -= 1
+            done(result, error)
+
+        self._open += 1
+        self._jobs.put((asyncio.get_running_loop(), work, answer))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection is free: nothing was handed over that is not answered."""
+        return not self._open
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run ``work`` on the thread and return its result."""

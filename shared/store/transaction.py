@@ -4,12 +4,15 @@ Changes gather in memory as immutable values; ``flush`` writes each touched reco
 many events changed it. A write that raises is undone by putting the former values back, which
 costs nothing; only a write that asks SQL questions of its own needs a savepoint in the database,
 and takes it then. Nothing here is visible to anyone before ``Store.commit`` has fsynced.
+
+The journal leads, the tables follow: a transaction may end with its events in the journal alone.
+All else that it changed is a fold of those events, stays gathered for a later transaction, and is
+gathered anew by ``refold`` if the process dies before that.
 """
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,23 +23,23 @@ from shared.core import record as records
 from shared.core import register as registers
 from shared.core.clock import ClockTrust, Stamp
 from shared.core.event import Event
-from shared.core.kinds import record_kind
+from shared.core.kinds import KINDS, record_kind
 from shared.core.record import Record
 from shared.core.register import Register
 from shared.core.vector import Origin, Vector
 from shared.errors import Refused, TooLarge
-from shared.store import flush
+from shared.store import flush, journal
 from shared.store import node as nodes
 from shared.store import records as rows
 from shared.store.database import sql
 from shared.store.flush import Gathered, Key
-from shared.store.journal import Verdict
+from shared.store.journal import Tail, Verdict
 from shared.store.node import Log, Node
 from shared.store.records import Held
 
 UPDATE_NODE = sql("UPDATE node SET position = $1, stamp = $2, hub_epoch = $3 WHERE id = 1")
+LEAD_BYTES_MAX = 2 * 1024 * 1024  # of events that the tables may lack: some 8,000 small ones
 _ABSENT: Any = object()
-_NONE: frozenset[str] = frozenset()
 T = TypeVar("T")
 Former = tuple[MutableMapping[Any, Any], Any, Any]  # mapping, key, what stood there
 
@@ -45,11 +48,18 @@ class Change(msgspec.Struct, frozen=True, order=True):
     """What a subscriber hears: this record is another now.
 
     ``conflict`` and ``device`` are kinds here too.
+
+    Attributes:
+        position: Of the change, in this node's order.
+        kind: Kind of record.
+        subject: Its id.
+        record: As it is now, for who would only read it again; None: it was not at hand.
     """
 
     position: int
     kind: str
     subject: str
+    record: Record | None = None
 
 
 class Reading:
@@ -82,6 +92,22 @@ class Reading:
             self._db.execute("COMMIT")
 
 
+class Finished(msgspec.Struct, frozen=True):
+    """What a transaction makes true.
+
+    Attributes:
+        node: The node after it.
+        held: Records that it looked at, as they are now.
+        gathered: What the tables do not show yet.
+        changes: What subscribers hear.
+    """
+
+    node: Node
+    held: dict[Key, Held]
+    gathered: Gathered
+    changes: list[Change]
+
+
 class Transaction(Reading):
     """The writes of one group. Built by ``Store.commit`` for each group anew."""
 
@@ -90,25 +116,36 @@ class Transaction(Reading):
         db: sqlite3.Connection,
         node: Node,
         cache: Mapping[Key, Held],
+        gathered: Gathered,
         *,
         now_ms: int,
         trust: ClockTrust,
     ) -> None:
+        """Begin where the last one ended.
+
+        Args:
+            db: The writing connection.
+            node: The node as of the last commit.
+            cache: Records as of the last commit; all those that ``gathered`` changes are there.
+            gathered: What the tables do not show yet.
+            now_ms: Wall clock, Unix ms.
+            trust: How far to trust it.
+        """
         super().__init__(db)
         self.node = node
         self.now_ms = now_ms
         self._trust = trust
         self._cache = cache
         self._held: dict[Key, Held] = {}
-        self._stale: dict[Key, frozenset[str]] = {}  # registers newer than the held record's
         self._logs: dict[str, Log] = dict(node.logs)
         self._changes: dict[Key, int] = {}
         self._counts = _Counts(
             node.position, node.stamp, node.next_record, node.parked, node.hub_epoch
         )
-        self._gathered = Gathered()
-        self._undo: list[Former] | None = None
-        self._saved_logs: set[str] = set()  # whose former value is in the undo of this write
+        self._gathered = gathered
+        self._must_follow = False
+        self._undo: list[Former] = []
+        self._is_one_of_many = False  # one write, which may fail alone
         self._written: set[str] = set()  # own logs that this write has appended to
         self._savepoint = False
 
@@ -116,7 +153,7 @@ class Transaction(Reading):
 
     def record(self, kind: str, subject: str) -> Record:
         """Return a record with all that this group has written so far."""
-        return self.find(kind, subject).record
+        return self.row((kind, subject)).record
 
     def query(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run a SELECT that sees what this group has written so far."""
@@ -128,6 +165,7 @@ class Transaction(Reading):
 
     def announce(self, kind: str, subject: str) -> int:
         """Give the next position to a change outside the records, and tell subscribers of it."""
+        self._must_follow = True  # no event stands for the position
         position = self.next_position()
         self._put(self._changes, (kind, subject), position)
         return position
@@ -158,16 +196,17 @@ class Transaction(Reading):
             Refused: The record belongs to another site, or this node has no log there.
         """
         key = (record_kind(kind), subject)
-        home = self.row(key).record.site
-        if home and home != site:
-            raise Refused(f"{subject} belongs to site {home}, not {site}")
+        record = self.row(key).record
+        if record.site and record.site != site:
+            raise Refused(f"{subject} belongs to site {record.site}, not {site}")
         origin = self.node.writes.get(site)
         if origin is None:
             raise Refused(f"this node does not serve site {site}")
-        current = self.register(key, register)
+        log = self._logs[origin]
+        current = record.register(register)
         event = events.make(
             origin=Origin(origin),
-            seq=self._logs[origin].head + 1,
+            seq=log.head + 1,
             at=clock.tick(self._counts.stamp, self.now_ms),
             clock=self._trust,
             site=site,
@@ -214,25 +253,20 @@ class Transaction(Reading):
         return log
 
     def set_log(self, log: Log) -> None:
-        """Change what is known of a log; written at the flush."""
-        if log.name in self._gathered.logs and log.name in self._saved_logs:
-            self._logs[log.name] = self._gathered.logs[log.name] = log  # undone to before the first
-            return
-        self._saved_logs.add(log.name)
+        """Change what is known of a log otherwise than by its next event."""
+        self._must_follow = True
+        self._set_log(log)
+
+    def _set_log(self, log: Log) -> None:
         self._put(self._logs, log.name, log)
-        self._put(self._gathered.logs, log.name, log)
+        self._gathered.logs.add(log.name)  # stays if the write fails: its row is written as it was
 
     def register(self, key: Key, name: str) -> Register:
         """Return a register as shown here."""
-        gathered = self._gathered.registers.get((key, name))
-        return gathered[0] if gathered else self.row(key).record.register(name)
+        return self.row(key).record.register(name)
 
     def row(self, key: Key) -> Held:
-        """Return a record's id and site, giving it a row if it is new.
-
-        Its registers may be older than what has gathered: ``find`` composes them, which a batch of
-        a thousand events must not do for each.
-        """
+        """Return a record as it is now, with its id, giving it a row if it is new."""
         held = self._held.get(key) or self._cache.get(key)
         if held is None:
             held = rows.load(self._db, *key)
@@ -244,22 +278,6 @@ class Transaction(Reading):
             self._put(self._held, key, held)
         return held
 
-    def find(self, kind: str, subject: str) -> Held:
-        """Return a record as it is now, with its row."""
-        key = (kind, subject)
-        held = self.row(key)
-        names = self._stale.get(key)
-        if not names:
-            return held
-        record = held.record
-        for name in names:
-            register, _ = self._gathered.registers[key, name]
-            record = records.with_register(record, name, register, record.site)
-        held = Held(held.id, record, held.is_new)
-        self._put(self._held, key, held)
-        self._put(self._stale, key, _NONE)
-        return held
-
     def store_event(self, event: Event, verdict: Verdict, reason: str | None = None) -> int:
         """Append the next event of a complete log to the journal; returns its entry.
 
@@ -267,18 +285,16 @@ class Transaction(Reading):
         """
         header = event.header
         key = (record_kind(header.kind), header.subject)
-        held = self.row(key)
         log = self._logs[header.origin]
-        if not held.record.site and header.site == log.site:  # else refused: it names no site
-            self.set_site(key, header.site)
         digest = chain.link(log.hash, event.header_bytes, event.body_bytes)
-        entry = self.next_position()
+        self._enter(event, key, log, digest, self.now_ms)
+        entry, record, stamp = self.next_position(), self.row(key).id, Stamp(header.at)
         row = (
             entry,
             log.id,
             header.seq,
-            held.id,
-            header.at,
+            record,
+            stamp,
             # sqlite3 asks its adapters for every bytes and None, and never for a bytearray: over a
             # batch that costs more than the copies.
             bytearray(event.header_bytes),
@@ -287,56 +303,96 @@ class Transaction(Reading):
             self.now_ms,
             int(verdict),
         )
+        self._gathered.history.append((record, stamp, entry))
         if verdict in (Verdict.REFUSED, Verdict.PARKED):
+            self._must_follow = True
             self._gathered.told.append((*row, reason, entry))
             self._counts.parked += verdict is Verdict.PARKED
         else:
             self._gathered.journal.append(row)
-        self.set_log(Log(log.id, log.name, log.site, header.seq, digest, log.acked, log.own))
-        stamp = Stamp(header.at)
-        mine = log.own == nodes.OWN_NOW
-        seen = stamp if mine else clock.observe(self._counts.stamp, stamp, self.now_ms)
-        self._counts.stamp = max(self._counts.stamp, seen)
         return entry
+
+    def refold(self, tail: Tail) -> None:
+        """Gather anew what an event in the journal has changed that the tables do not show."""
+        event = events.read(tail.header, tail.body)
+        header = event.header
+        key = (record_kind(header.kind), header.subject)
+        held = self._held.get(key) or rows.load(self._db, *key)
+        self._held[key] = held or Held(tail.record, Record(*key), is_new=True)
+        self._counts.next_record = max(self._counts.next_record, tail.record + 1)
+        self._enter(event, key, self._logs[header.origin], tail.hash, tail.received_ms)
+        self._counts.position = tail.entry
+        self._gathered.history.append((tail.record, Stamp(header.at), tail.entry))
+        current = self.register(key, header.register)
+        self.set_register(key, header.register, registers.fold(current, event), tail.entry)
+        self.applied(event)
+
+    def _enter(self, event: Event, key: Key, log: Log, digest: bytes, received_ms: int) -> None:
+        """Move on by the next event of a log: its head, the site of its record, our clock."""
+        header = event.header
+        self._gathered.size += event.size
+        if not self.row(key).record.site and header.site == log.site:
+            self.set_site(key, header.site)  # else refused: it names no site
+        self._set_log(Log(log.id, log.name, log.site, header.seq, digest, log.acked, log.own))
+        stamp = Stamp(header.at)
+        if log.own != nodes.OWN_NOW:
+            stamp = clock.observe(self._counts.stamp, stamp, received_ms)
+        if stamp > self._counts.stamp:
+            self._counts.stamp = stamp
 
     def set_register(self, key: Key, name: str, register: Register, position: int) -> None:
         """Change what a register shows, at a position of this node."""
-        self.touch(key)
-        self._put(self._gathered.registers, (key, name), (register, position))
-        stale = self._stale.get(key, _NONE)
-        if name not in stale:
-            self._put(self._stale, key, stale | {name})
+        former = self.touch(key).record.register(name)
+        if registers.is_disputed(register) or registers.is_disputed(former):
+            self._must_follow = True  # each state that is committed leaves its conflicts and losses
+        held = self.row(key)
+        record = records.with_register(held.record, name, register, held.record.site)
+        self._put(self._held, key, Held(held.id, record, held.is_new))
+        self._put(self._changes, key, position)
+        self._put(self._gathered.registers, (key, name), position)
 
     def set_base(self, key: Key, name: str, packed: bytes, hub_position: int) -> None:
         """Remember a register as the hub told it; the register must be shown already."""
+        self._must_follow = True
         self.touch(key)
         self._put(self._gathered.bases, (key, name), (packed, hub_position))
 
     def set_site(self, key: Key, site: str) -> None:
         """Say which site a record belongs to."""
-        held = self.find(*key)
+        held = self.row(key)
         if held.record.site == site:
             return
         record = Record(key[0], key[1], site, held.record.registers)
         self.touch(key)
         self._put(self._held, key, Held(held.id, record, held.is_new))
         if not held.is_new:
+            self._must_follow = True
             self._put(self._gathered.sites, key, site)
         for name, register in record.registers.items():
             # Of refused events, which gave no site: a feed that passed them must tell them now.
             self.set_register(key, name, register, self.next_position())
 
-    def touch(self, key: Key) -> None:
-        """Have a record's row written, though perhaps nothing that it shows has changed."""
-        if key not in self._gathered.before:
-            self._put(self._gathered.before, key, self.find(*key))
+    def touch(self, key: Key) -> Held:
+        """Have a record's row written, though perhaps nothing that it shows has changed.
+
+        Returns:
+            The record as the tables show it.
+        """
+        before = self._gathered.before.get(key)
+        if before is None:
+            before = self.row(key)
+            self._put(self._gathered.before, key, before)
+        return before
 
     def applied(self, event: Event) -> None:
         """Derive side rows from an event that counts."""
-        self._gathered.applied.append(event)
+        kind = KINDS.get(record_kind(event.header.kind))
+        if kind is not None:
+            self._gathered.side_rows.extend(kind.side_rows(event))
 
     def count_parked(self, change: int) -> None:
         """Count events that may be judged again."""
+        self._must_follow = True
         self._counts.parked += change
 
     @property
@@ -351,10 +407,12 @@ class Transaction(Reading):
 
     def adopt(self, hub_epoch: str) -> None:
         """Agent: follow this hub epoch from now on."""
+        self._must_follow = True
         self._counts.hub_epoch = hub_epoch
 
     def observe(self, stamp: Stamp) -> None:
         """Move the clock past a stamp seen in a base."""
+        self._must_follow = True
         self._counts.stamp = clock.observe(self._counts.stamp, stamp, self.now_ms)
 
     def next_position(self) -> int:
@@ -365,7 +423,9 @@ class Transaction(Reading):
     @property
     def db(self) -> sqlite3.Connection:
         """The connection, with all that this group wrote so far exposed to it."""
-        if self._undo is not None and not self._savepoint:
+        self._must_follow = True
+        self._begin()
+        if self._is_one_of_many and not self._savepoint:
             self._db.execute("SAVEPOINT one_write")
             self._savepoint = True
         if not self._gathered.is_empty:
@@ -376,16 +436,15 @@ class Transaction(Reading):
 
     def attempt(self, write: "Callable[[Transaction], T]") -> T:
         """Run one write; if it raises, nothing of it stays and the exception goes on."""
-        undo: list[Former] = []
+        self._undo.clear()
         counts = self._counts.copy()
         gathered, lengths = self._gathered, self._gathered.lengths
-        self._undo, self._savepoint = undo, False
-        self._saved_logs.clear()
+        self._is_one_of_many, self._savepoint = True, False
         self._written.clear()
         try:
             result = write(self)
         except BaseException:
-            _restore(undo)
+            _restore(self._undo)
             self._gathered, self._counts = gathered, counts
             gathered.truncate(lengths)
             if self._savepoint and self._db.in_transaction:  # a full disk has undone it all
@@ -394,29 +453,61 @@ class Transaction(Reading):
         finally:
             if self._savepoint and self._db.in_transaction:
                 self._db.execute("RELEASE one_write")
-            self._undo, self._savepoint = None, False
+            self._is_one_of_many, self._savepoint = False, False
         return result
 
     def flush(self) -> None:
         """Write what has gathered: each record once. What it wrote can still be undone."""
-        for key in self._gathered.before:
-            self._held[key] = self.find(*key)
+        self._begin()
         gathered, self._gathered = self._gathered, Gathered()
-        written = flush.write(self._db, gathered, self._held, is_hub=self.node.is_hub)
+        held = {key: self.row(key) for key in gathered.before}
+        logs = [self._logs[name] for name in gathered.logs if name in self._logs]
+        written = flush.write(self._db, gathered, held, logs, is_hub=self.node.is_hub)
         for key, before in gathered.before.items():
-            held = self._held[key]
+            mine = held[key]
             row = written.rows.get(key, before.row)
-            self._put(self._held, key, Held(held.id, held.record, row=row))
-        for (key, _), (_, position) in gathered.registers.items():
-            self._put(self._changes, key, position)
+            self._put(self._held, key, Held(mine.id, mine.record, row=row))
         for conflict in written.conflicts:
             self._put(self._changes, ("conflict", conflict), self._counts.position)
 
-    def finish(self) -> tuple[Node, dict[Key, Held], list[Change]]:
-        """Flush, and return what becomes true once the commit has lasted."""
+    # ------------------------------------------------------------------ the two ways to end
+
+    def commit(self, *, may_lead: bool) -> None:
+        """Write what has to last, and have it last.
+
+        Args:
+            may_lead: The tables may follow later, if all that was written follows from events and
+                they are not far behind.
+        """
+        if may_lead and not self._must_follow and self._gathered.size < LEAD_BYTES_MAX:
+            self._lead()
+        else:
+            self.follow()
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
+
+    def follow(self) -> None:
+        """Write everything: the tables show all that the journal holds."""
         self.flush()
         counts = self._counts
         self._db.execute(UPDATE_NODE, (counts.position, counts.stamp, counts.hub_epoch))
+
+    def _lead(self) -> None:
+        """Write the events alone."""
+        written, self._gathered.journal = self._gathered.journal, []
+        if len(written) == 1:  # a transaction by itself
+            self._db.execute(journal.INSERT_SILENT, written[0])
+        elif written:
+            self._begin()
+            self._db.executemany(journal.INSERT_SILENT, written)
+
+    def _begin(self) -> None:
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
+
+    def result(self) -> Finished:
+        """Return what becomes true once the commit has lasted."""
+        counts = self._counts
         node = Node(
             role=self.node.role,
             device=self.node.device,
@@ -429,19 +520,20 @@ class Transaction(Reading):
             logs=self._logs,
             writes=self.node.writes,
         )
-        changes = [Change(position, *key) for key, position in self._changes.items()]
-        return node, self._held, sorted(changes)
+        changes = []
+        for key, position in self._changes.items():
+            held = self._held.get(key)
+            changes.append(Change(position, *key, held.record if held else None))
+        return Finished(node, self._held, self._gathered, sorted(changes))
 
     # ------------------------------------------------------------------ changes that can be undone
 
     def _put(self, mapping: MutableMapping[Any, Any], key: Any, value: Any) -> None:
-        if self._undo is not None:
-            self._undo.append((mapping, key, mapping.get(key, _ABSENT)))
+        self._undo.append((mapping, key, mapping.get(key, _ABSENT)))
         mapping[key] = value
 
 
-@dataclass
-class _Counts:
+class _Counts(msgspec.Struct):
     position: int
     stamp: Stamp
     next_record: int

@@ -298,6 +298,7 @@ async def test_an_unexpected_error_is_500_with_an_id_that_the_log_has(
     hub: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     await hub.equipment()
+    assert (await hub.call("GET", "/api/equipment")).status == 200
     # A table that is gone is no error that any code expects.
     drop = "ALTER TABLE equipment RENAME TO elsewhere"
     await hub.replica.run_on_writer(lambda store: store.reading().db.execute(drop))

@@ -54,10 +54,19 @@ class MemoryGuard:
 class Node:
     """A store and what tests do with it."""
 
-    def __init__(self, db: sqlite3.Connection, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, start: Callable[[sqlite3.Connection], Store], clock: Clock
+    ) -> None:
         self.db = db
-        self.store = store
+        self.store = start(db)
         self.clock = clock
+        self._start = start
+
+    def restart(self) -> None:
+        """Lose what is in memory, and start again on what the disk holds."""
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
+        self.store = self._start(self.db)
 
     @property
     def name(self) -> str:
@@ -82,9 +91,9 @@ class Node:
         value: T = outcome.value
         return value
 
-    def group(self, *changes: Callable[[Transaction], object]) -> Committed:
+    def group(self, *changes: Callable[[Transaction], object], may_lead: bool = False) -> Committed:
         """Run several writes in one transaction."""
-        return self.store.commit(changes)
+        return self.store.commit(changes, may_lead=may_lead)
 
     def report(self, state: State, reason: str | None = None, *, of: str = "press-1") -> Event:
         """Report a state a second later, creating the equipment if it is not known here."""
@@ -156,16 +165,20 @@ def open_node(
     clock = clock or Clock()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+    guard = guard or (GuardFile(folder) if folder else MemoryGuard())
+
+    def start(db: sqlite3.Connection) -> Store:
+        return Store(
+            db,
+            Identity(role, name, sites, machine_id),
+            guard,
+            now_ms=clock,
+            trust=lambda: ClockTrust.SYNCED,
+            chance=Random(f"{name} {seed}"),
+        )
+
     db = database.connect(str(folder / database.FILE) if folder else ":memory:")
-    store = Store(
-        db,
-        Identity(role, name, sites, machine_id),
-        guard or (GuardFile(folder) if folder else MemoryGuard()),
-        now_ms=clock,
-        trust=lambda: ClockTrust.SYNCED,
-        chance=Random(f"{name} {seed}"),
-    )
-    return Node(db, store, clock)
+    return Node(db, start, clock)
 
 
 def close(node: Node) -> None:

@@ -1,6 +1,10 @@
 """A replica: group commit behind awaits, reads beside it, subscribers after the fsync."""
 
 import asyncio
+import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,12 @@ from shared.store.transaction import Change, Reading, Transaction
 from tests.shared.making import GREEN, RED
 from tests.shared.nodes import reporting
 from tests.shared.wire import opened, report, shown
+
+
+@pytest.fixture(autouse=True, params=["on the database thread", "on the loop"])
+def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have lone writes commit on one thread or the other, however quick this disk is."""
+    monkeypatch.setattr(replicas, "QUICK_RUN", 0 if request.param == "on the loop" else 1 << 60)
 
 
 class Trouble(Exception):
@@ -196,3 +206,82 @@ async def test_garbage_in_the_folder_is_said_to_be_damaged(tmp_path: Path) -> No
     with pytest.raises(StoreCorrupt, match="set it aside"):
         async with opened(tmp_path, "agent", "a"):
             pytest.fail("opened")
+
+
+# ------------------------------------------------------------------ the journal leads
+
+
+def on_disk(folder: Path) -> tuple[int, list[str | None]]:
+    """Return how many events and which states another process would find."""
+    with closing(sqlite3.connect(folder / "skerry.db")) as db:
+        ((events,),) = db.execute("SELECT count(*) FROM journal").fetchall()
+        return events, [state for (state,) in db.execute("SELECT state FROM equipment")]
+
+
+async def test_what_was_acknowledged_is_read_though_the_tables_lacked_it(tmp_path: Path) -> None:
+    async with opened(tmp_path, "agent", "a") as replica:
+        await report(replica, GREEN)
+        await report(replica, RED, "leak")
+        assert on_disk(tmp_path) == (3, []), "nobody has asked yet"
+        assert (await shown(replica)).reason == "leak"
+        assert on_disk(tmp_path) == (3, ["red"])
+
+
+async def test_a_write_after_a_read_writes_the_tables_with_it(tmp_path: Path) -> None:
+    async with opened(tmp_path, "agent", "a") as replica:
+        await shown(replica)
+        await report(replica, GREEN)
+        assert on_disk(tmp_path) == (2, ["green"])
+        await report(replica, RED)
+        assert on_disk(tmp_path) == (3, ["green"])
+
+
+async def test_the_journal_is_read_without_the_tables(tmp_path: Path) -> None:
+    async with opened(tmp_path, "agent", "a") as replica:
+        await report(replica, GREEN)
+        found = await replica.read_journal(lambda r: r.query("SELECT count(*) FROM journal"))
+        assert found == [(2,)]
+        assert on_disk(tmp_path) == (2, [])
+
+
+async def test_the_tables_follow_soon_and_when_it_closes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicas, "FOLLOW_S", 0.01)
+    async with opened(tmp_path, "agent", "a") as replica:
+        await report(replica, GREEN)
+        await asyncio.sleep(0.05)  # by then the loop has handed the other timer's work over
+        await replica.run_on_writer(lambda _: None)
+        assert on_disk(tmp_path)[1] == ["green"]
+        monkeypatch.setattr(replicas, "FOLLOW_S", 3600)
+        await report(replica, RED)
+        assert on_disk(tmp_path)[1] == ["green"]
+    assert on_disk(tmp_path)[1] == ["red"]
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[None]:
+    """Let no file grow beyond the size that the write-ahead log has now."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (folder / "skerry.db-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_what_was_acknowledged_is_read_though_the_disk_is_full(tmp_path: Path) -> None:
+    async with opened(tmp_path, "agent", "a") as replica:
+        await asyncio.gather(*(replica.write(reporting(RED, of=f"p-{n}")) for n in range(100)))
+        with full_disk(tmp_path):
+            assert (await shown(replica, "p-99")).state is RED
+            with pytest.raises(StoreFull):
+                await report(replica, GREEN)
+            assert on_disk(tmp_path) == (200, [])
+            await replica.close()  # all the same
+    assert on_disk(tmp_path)[0] == 200
+    async with opened(tmp_path, "agent", "a", seed=1) as again:
+        assert again.notice is None
+        assert (await shown(again, "p-99")).state is RED
+        assert len(on_disk(tmp_path)[1]) == 100

@@ -8,6 +8,7 @@ from shared.core.register import Register
 from shared.core.vector import dominates
 from shared.store.database import sql
 from shared.store.journal import Verdict
+from tests.shared.store.derived import differences
 from tests.simulation.ghost import Dot, Ghost, Made, Moment, Name, dot_of, name_of
 from tests.simulation.node import Node
 
@@ -306,3 +307,12 @@ class AuthorWatch:
         state = node.guard.state
         covered = state.left.get(origin, 0) if state else 0
         demand(seq <= covered, 1, "guard", f"{origin}:{seq} leaves, guarded only to {covered}")
+
+
+# ------------------------------------------------------------------ at rest
+
+
+def follows_from_its_journal(node: Node) -> None:
+    """After a start, and at the end, every table says what the journal says."""
+    found = differences(node.db)
+    demand(not found, 2, "rebuilt", f"{node.name}: {len(found)} differences: {found[:3]}")

@@ -15,7 +15,14 @@ from tests.simulation.author import Author
 from tests.simulation.faults import Faults
 from tests.simulation.ghost import Ghost, Made
 from tests.simulation.node import Node, Rules
-from tests.simulation.promises import AgentWatch, AuthorWatch, Broken, HubWatch, demand
+from tests.simulation.promises import (
+    AgentWatch,
+    AuthorWatch,
+    Broken,
+    HubWatch,
+    demand,
+    follows_from_its_journal,
+)
 from tests.simulation.session import HostEnd
 from tests.simulation.timeline import Livelock, Timeline, WallClock
 from tests.simulation.uplink import Uplink
@@ -112,6 +119,8 @@ class World:
         for agent in self.agents:
             self._watches[agent.name].sweep(agent, self.hub)
         healed.compare(self.ghost, self.hub, self.agents)
+        for node in (self.hub, *self.agents):
+            follows_from_its_journal(node)
 
     # ------------------------------------------------------------------ what happens
 
@@ -167,6 +176,7 @@ class World:
             return
         node.start()
         self._authors.started(node)
+        follows_from_its_journal(node)
         if node is not self.hub:
             self._uplinks[node.name].start()
 

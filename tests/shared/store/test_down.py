@@ -1,10 +1,13 @@
 """The way down: bases from the hub's feed, what is pending above them, verdicts."""
 
+from typing import Any
+
 import pytest
 
 from shared.core import vector as vectors
 from shared.core.kinds.equipment import PERSON, Named, Report
-from shared.core.kinds.task import Allocation, Progress, Seat, read
+from shared.core.kinds.task import Allocation, Attempt, Progress, Seat, read
+from shared.core.kinds.task import Outcome as AttemptOutcome
 from shared.core.lifecycle import Status
 from shared.errors import BadFrame
 from shared.store import down, exchange, feed
@@ -13,6 +16,7 @@ from shared.sync.frame import Down, RegisterState
 from shared.sync.pieces import Chunk
 from tests.shared.making import GREEN, RED, YELLOW
 from tests.shared.nodes import SITE, Clock, Node, Session, meet, open_node, push, reporting
+from tests.shared.store.derived import differences
 from tests.shared.tasks import ID, SPEC_BODY
 
 RECORDS = 1
@@ -334,6 +338,42 @@ def test_events_of_others_are_kept_for_history_and_their_rows_made() -> None:
     assert agent.reading.query("SELECT status, device, seated FROM tasks") == [("waiting", "a", 1)]
     assert agent.reading.query("SELECT count(*) FROM journal WHERE hash IS NULL") == [(2,)]
     assert agent.store.node.stamp >= hub.store.node.stamp
+
+
+def test_an_attempt_whose_end_is_refused_has_begun_all_the_same() -> None:
+    """✗ a refusal removes the whole row: the device shows that it never acted."""
+    hub, agent, other = site("hub", "a", "b")
+    epoch = hub.store.node.epoch
+    mine = Allocation(epoch, 1, "a", agent.origin.rpartition(".")[2])
+    theirs = Allocation(epoch, 2, "b", other.origin.rpartition(".")[2])
+
+    def write(node: Node, kind: str, register: str, body: Any) -> None:
+        node.write(
+            lambda tx: tx.append(
+                site=SITE, kind=kind, subject=ID, register=register, body=body, actor="ann"
+            )
+        )
+
+    def begun(given: Allocation) -> Progress:
+        return Progress(Status.RUNNING, given, Attempt(f"t-{given.n}", 1, "boot", 5))
+
+    write(hub, "task.submitted", "spec", SPEC_BODY)
+    write(hub, "task.allocated", "seat", Seat(mine, ("a",)))
+    meet(agent, hub=hub)
+    write(agent, "task.status", "status", begun(mine))
+    meet(agent, hub=hub)
+    write(hub, "task.allocated", "seat", Seat(theirs, ("a", "b")))
+    meet(other, hub=hub)
+    write(other, "task.status", "status", begun(theirs))
+    meet(other, agent, hub=hub)
+    ended = Attempt("t-1", 1, "boot", 5, 6, AttemptOutcome.SUCCEEDED)
+    write(agent, "task.status", "status", Progress(Status.SUCCEEDED, mine, ended))
+    meet(agent, hub=hub)
+    assert [v for _, v, _ in agent.verdicts()] == [Verdict.REFUSED]
+    shown = "SELECT id, ended_at, outcome FROM attempts ORDER BY id"
+    assert agent.reading.query(shown) == [("t-1", None, None), ("t-2", None, None)]
+    assert agent.reading.query(shown) == hub.reading.query(shown)
+    assert differences(agent.db) == []
 
 
 def test_a_name_arrives_like_any_register() -> None:

@@ -29,6 +29,7 @@ from shared.store.typed import Tally
 from tests.shared.counting import assert_counted
 from tests.shared.making import GREEN, RED
 from tests.shared.nodes import SITE, Node, Session, meet, open_node, reporting
+from tests.shared.store.derived import differences
 from tests.shared.tasks import KIND_OF
 
 STEPS = 60
@@ -152,6 +153,7 @@ def test_counters_agree_with_the_rows_after_any_history(seed: int) -> None:
     for node in fleet.nodes:
         assert_counted(node.db)
         assert_rows_are_their_records(node)
+        assert differences(node.db) == []
 
 
 def test_the_histories_have_refusals_that_take_attempts_away() -> None:
