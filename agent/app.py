@@ -76,6 +76,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             explain=dispatcher.explain,
             is_stale=machines.is_stale,
             can_run=dispatcher.can_run,
+            types=lambda _: [
+                (device.site, type_) for type_ in (*dispatcher.types, *settings.queues)
+            ],
             samples=lambda: api.samples(uplink),
         )
         listen = parse_listen(settings.api.listen, "$.api.listen")
@@ -118,6 +121,7 @@ def _dispatcher(
         aging_s=settings.dispatcher.aging_s,
         limits=settings.queues,
         checker=checker,
+        has_hub=settings.hub is not None,
     )
 
 

@@ -26,7 +26,7 @@ from agent.notes import JournalNotes, report
 from agent.orphans import settle_orphans
 from agent.pause import WaitFor, wait_for
 from agent.room import Room
-from agent.schedule import Decision
+from agent.schedule import Alone, Decision
 from agent.timers import Stop
 from shared.core import ids
 from shared.core.kinds import task as tasks
@@ -64,6 +64,7 @@ class Dispatcher:
         limits: Mapping[str, Limits] = {},
         checker: Checker | None = None,
         wait: WaitFor = wait_for,
+        has_hub: bool = True,
     ) -> None:
         self._replica = replica
         self._handlers = handlers
@@ -78,6 +79,7 @@ class Dispatcher:
         self._limits = limits
         self._checker = checker or Checker((), None, now_ms)
         self._wait = wait
+        self._alone = None if has_hub else Alone(frozenset(self.types), self._capabilities)
         self._changed = asyncio.Event()
         self._intake = Intake(
             replica, self._changed, types=self.types, aging_ms=self._aging_ms, now_ms=now_ms
@@ -114,6 +116,7 @@ class Dispatcher:
             ahead=self._backlog.groups.ahead,
             is_ours=lambda one: claim.is_ours(one, node),
             device=node.device,
+            alone=self._alone,
         )
 
     def waits(self, count: int) -> dict[str, Waiting]:

@@ -10,7 +10,18 @@ from types import MappingProxyType
 
 import msgspec
 
-from bench import catchup, decision, idle, probe, programs, queries, restart, tasks, writes
+from bench import (
+    catchup,
+    decision,
+    idle,
+    probe,
+    programs,
+    queries,
+    restart,
+    submissions,
+    tasks,
+    writes,
+)
 from bench.figures import Figure, figure, line, table
 from bench.sizes import FULL, QUICK, Sizes
 from shared.program import settle_memory
@@ -28,6 +39,7 @@ BENCHES: Mapping[str, Bench] = MappingProxyType(
         "restart": restart.run,
         "decision": decision.run,
         "queries": queries.run,
+        "submissions": submissions.run,
     }
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hub import api, lock_routes, outbox, schedules, task_routes, webhooks
+from hub import api, fleet, lock_routes, outbox, schedules, task_routes, webhooks
 from hub.courier import Courier
 from hub.explain import HubExplain
 from hub.gateway import Gateway
@@ -78,7 +78,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
                 lambda task: sitter.waits(task) or granter.waits(task),
                 gateway.told,
             ),
+            away=lambda reading, device: fleet.absence(reading, device, gateway.connected()),
             retry=retry,
+            types=fleet.types,
             samples=lambda: api.samples(gateway.connected),
         )
         app = make_app(

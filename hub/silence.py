@@ -50,7 +50,7 @@ def look(
         found.stuck[task.id] = wanted
         return
     recall.ask_back(tx, task, ACTOR)
-    write_seat(tx, task, choice, reason=f"{holder.id} is silent", moved=due.moved)
+    write_seat(tx, task, choice, reason=f"{holder.id} is silent", moved=due.moved, anew=due.moved)
 
 
 def _is_tied(tx: Transaction, task: Task, terms: Terms) -> bool:

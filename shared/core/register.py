@@ -152,6 +152,10 @@ def unpack(data: bytes) -> Register:
         BadFrame: An event in it is no event.
     """
     packed = _decode(data)
+    if len(packed.siblings) == 1 and not packed.parked:  # nearly all: without the generators
+        (only,) = packed.siblings
+        shown = events.read(only.header, only.body)
+        return Register((shown,), (), packed.cover, packed.refused)
     return Register(
         tuple(events.read(p.header, p.body) for p in packed.siblings),
         tuple(events.read(p.header, p.body) for p in packed.parked),

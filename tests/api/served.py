@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
 
 from hub import api as hub_api
-from hub import outbox, schedules, webhooks
+from hub import fleet, outbox, schedules, webhooks
 from hub.retry import retry
 from hub.settings import Webhook
 from shared.api import task_actions
@@ -150,6 +150,7 @@ async def serve_node(
             explain=lambda task, status_of, now_ms: why(task, now_ms, status_of),
             is_stale=is_stale,
             can_run=can_run,
+            types=fleet.types,
             retry=retry if role == "hub" else task_actions.retry,
         )
         routes = (
