@@ -198,6 +198,26 @@ async def test_one_that_its_silent_device_cannot_start_expires_in_time(hub: Hub)
     assert (await hub.node.task(kept)).status is Status.WAITING
 
 
+async def test_what_a_former_holder_has_done_is_not_dealt_once_more(hub: Hub) -> None:
+    """Model, dispatch 3: not dealt again with the success in hand (the simulator found it)."""
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(offline="release")
+    await hub.seated(task_id)
+    await hub.ask_start(task_id)
+    await hub.permitted(task_id)
+    await hub.node.report(task_id, Status.RUNNING, number=1)
+    held = await hub.node.task(task_id)
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    await hub.force(task_id, "robot-2")
+    await hub.disconnect("robot-2")
+    await hub.late(task_id, held, Status.SUCCEEDED)
+    await hub.connect("robot-3")
+    await hub.pass_s(60)
+    task = await hub.until(lambda t: t.status is Status.UNKNOWN, task_id)
+    assert task.holders == ("robot-1", "robot-2")
+
+
 async def test_a_restarted_hub_waits_the_whole_time_again(tmp_path: Path) -> None:
     """Model, dispatch 2: it was the hub that heard nobody."""
     async with open_hub(tmp_path) as hub:
