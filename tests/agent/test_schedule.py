@@ -264,9 +264,7 @@ def test_an_earlier_member_that_arrives_while_a_later_one_runs_waits_for_it() ->
     backlog.join("b", (first.site, "g"), NOW_MS, NOW_MS)
     backlog.put(first, NOW_MS, {})
     assert backlog.candidates(NOW_MS, room) == []
-    waits = schedule.why(
-        first, NOW_MS, room, status_of=lambda _: None, ahead=backlog.groups.ahead
-    )
+    waits = schedule.why(first, NOW_MS, room, status_of=lambda _: None, ahead=backlog.groups.ahead)
     assert [(one.reason, one.ref) for one in waits.reasons] == [("group", "b")]
     backlog.heard("b", Status.SUCCEEDED, NOW_MS)
     assert [one.id for one in backlog.candidates(NOW_MS, Room(5))] == ["a"]
