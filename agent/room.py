@@ -184,9 +184,7 @@ def is_open(room: Room, now_ms: int, gate: Gate) -> bool:
     return not holds(room, gate, now_ms)
 
 
-def all_holds(
-    room: Room, task: Task, now_ms: int, *, but: str | None = None
-) -> tuple[Hold, ...]:
+def all_holds(room: Room, task: Task, now_ms: int, *, but: str | None = None) -> tuple[Hold, ...]:
     """Return what keeps any of the gates of a task shut, but those of one kind."""
     return tuple(
         hold

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from shared.core.kinds.task import Allocation, Outcome, Seat
 from shared.core.lifecycle import Status
-from tests.agent.robot import Robot, append, robot
+from tests.agent.robot import Robot, append, eventually, robot
 
 ATTEMPTS = """SELECT device, epoch, n, number, outcome FROM attempts WHERE task = $1
     ORDER BY n, number"""
@@ -79,9 +79,8 @@ async def test_a_run_that_stops_on_request_after_its_task_was_moved_is_told_of(
         await asyncio.wait_for(slow.asked.wait(), 5)
         await give(one, task_id, Allocation("e1", 1, "robot-2", "x"))
         slow.gate.set()
-        async with asyncio.timeout(5):
-            while await attempts(one, task_id) != [("robot-1", "", 0, 1, Outcome.CANCELLED)]:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not one.dispatcher._runs)
+        assert await attempts(one, task_id) == [("robot-1", "", 0, 1, Outcome.CANCELLED)]
         assert (await one.task(task_id)).status is Status.WAITING
 
 

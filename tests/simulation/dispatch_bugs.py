@@ -390,7 +390,9 @@ DISPATCH_BUGS = (
         manners=Manners(stops_first=False),
     ),
     _bug("an orphan simply starts again", *TWICE, manners=Manners(after_crash=starts_again)),
-    _bug("leftovers are left running", *TWICE, "lock", manners=Manners(ends_leftovers=False)),
+    _bug(
+        "leftovers are left running", *TWICE, "ended", "lock", manners=Manners(ends_leftovers=False)
+    ),
     _bug(
         "a lost journal says nothing ran", *TWICE, office=Office(returned=settle_as_never_started)
     ),

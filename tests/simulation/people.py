@@ -278,9 +278,14 @@ class People:
         self._write(place or self._hub, deed, lambda _, __: None)
 
     def _any(self, *statuses: Status, but: Callable[[Task], bool] = lambda _: False) -> Task | None:
-        found = [self._task(task_id) for task_id in self._tasks]
-        fitting = [t for t in found if t and (not statuses or t.status in statuses) and not but(t)]
-        return self._chance.choice(fitting) if fitting else None
+        """Choose a task; mostly one that something waits for, because that is where order is."""
+        found = [task for task_id in self._tasks if (task := self._task(task_id))]
+        fitting = [t for t in found if (not statuses or t.status in statuses) and not but(t)]
+        held = [t for t in found if t.status is Status.WAITING and t.allocation is not None]
+        before = {edge.task for task in held for edge in task.spec.after}
+        telling = [task for task in fitting if task.id in before]
+        chosen = telling if telling and self._chance.random() < 0.7 else fitting
+        return self._chance.choice(chosen) if chosen else None
 
     def _task(self, task_id: str, place: Node | None = None) -> Task | None:
         return tasks.read((place or self._hub).store.reading().record("task", task_id))
