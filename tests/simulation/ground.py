@@ -216,7 +216,8 @@ class Ground:
             demand(not is_same, 3, "group", f"{told} runs beside {other.task} of its group")
         for task, runs in self.runs.items():
             is_same = self.specs[task].group == spec.group and task != run.task
-            runs = [one for one in runs if _is_ordered(run, one)]
+            # A device's own need not wait for an earlier one that it has left to the hub.
+            runs = [o for o in runs if _is_ordered(run, o) and run.is_own == o.is_own]
             # Of what arrives from elsewhere the hub knows too late who was first.
             is_same = is_same and self.places[task] == self.places[run.task]
             is_late = is_same and bool(runs) and self.order[task] > self.order[run.task]
