@@ -193,7 +193,8 @@ def _holds(
         text = f"{before} is before it in group {task.spec.group}"
         found.append(Hold(Status.BLOCKED, Reason("group", before, text)))
     found += rooms.unchecked(room, task, now_ms)
-    found += rooms.all_holds(room, task, now_ms)
+    # Whoever is right before it in its group is reason enough, whether that runs or waits.
+    found += rooms.all_holds(room, task, now_ms, but=rooms.GROUP if before else None)
     if rooms.needs_permit(task) and not rooms.must_ask(task):
         found.append(rooms.without_permit(task))
     elif not found and room.is_full:

@@ -53,5 +53,5 @@ def may_act(task: Task) -> bool:
     held = task.allocation
     if held is None:
         return False
-    waits_for_permit = task.spec.asks_hub and held.epoch is not None and not task.is_permitted
+    waits_for_permit = task.spec.asks_hub and held.epoch is not None and not task.was_permitted
     return task.status in ACTING or not waits_for_permit

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from hub import allocation, dealing, groups, recall, release, unique
+from hub import allocation, dealing, evidence, groups, recall, release, unique
 from hub.round import Room, Round, Terms
 from hub.seats import ACTOR, cancel, expire, who_cancels, write_seat
 from shared.api import task_events
@@ -41,6 +41,10 @@ def look(
             cancel(tx, task, f"cancelled by {who_cancels(record)}")
         else:
             expire(tx, task)
+        return
+    if not due.moved and evidence.success(tx, task) is not None:
+        # A former holder has done it: back here it becomes unknown, and is not dealt once more.
+        task_events.take_back(tx, task, actor=ACTOR, reason=f"{holder.id} is away and need not")
         return
     if _is_tied(tx, task, terms):
         return

@@ -258,6 +258,20 @@ def test_an_earlier_member_of_a_group_that_arrives_later_goes_first() -> None:
     assert handed(backlog, 5) == ["b"]
 
 
+def test_an_earlier_member_that_arrives_while_a_later_one_runs_waits_for_it() -> None:
+    """Promise 3: one at a time, and only then in order (the simulator found them both running)."""
+    room = rooms.with_runs(Room(5), [task("b", group="g", created_ms=NOW_MS)])
+    first = task("a", group="g", created_ms=NOW_MS - 1)
+    backlog = Backlog()
+    backlog.join("b", (first.site, "g"), NOW_MS, NOW_MS)
+    backlog.put(first, NOW_MS, {})
+    assert backlog.candidates(NOW_MS, room) == []
+    waits = schedule.why(first, NOW_MS, room, status_of=lambda _: None, ahead=backlog.groups.ahead)
+    assert [(one.reason, one.ref) for one in waits.reasons] == [("group", "b")]
+    backlog.heard("b", Status.SUCCEEDED, NOW_MS)
+    assert [one.id for one in backlog.candidates(NOW_MS, Room(5))] == ["a"]
+
+
 def test_a_rate_says_when_to_look_again() -> None:
     desk = Desk(Random(1), capacity=9)
     for name in "abcd":

@@ -320,6 +320,18 @@ class Task(msgspec.Struct, frozen=True):
         """Whether the next claim has the hub's leave to start."""
         return self.permit is not None and self.permit.claim == self.next_claim
 
+    @property
+    def was_permitted(self) -> bool:
+        """Whether the next claim may have begun by the hub's leave, as far as the hub knows.
+
+        A person who frees a lock takes the leave back (attempt 0), but not from a device that
+        nobody hears.
+        """
+        given, permit = self.allocation, self.permit
+        if given is None or permit is None:
+            return False
+        return self.is_permitted or permit.claim == Claim(given.epoch, given.n, 0)
+
 
 def read(record: Record) -> Task | None:
     """Decode a task's record; None while its submission is not known here."""
