@@ -14,9 +14,8 @@ from shared.api.problem import not_found
 from shared.api.route import Answer, Call, Route, json, record
 from shared.api.sites import choose
 from shared.api.task_submission import Submission
-from shared.core import instants
+from shared.core import instants, zones
 from shared.core import record as records
-from shared.core import zones
 from shared.core.ids import Name
 from shared.core.kinds import schedule as schedules
 from shared.core.kinds.schedule import (
