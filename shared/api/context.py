@@ -15,6 +15,8 @@ from shared.replica import Replica
 from shared.store.transaction import Reading, Transaction
 
 Explain = Callable[[Task, StatusOf, int], Waiting | None]
+# What a question in words is answered, given the reading, the site and the question.
+Ask = Callable[[Reading, str, str], msgspec.Struct]
 Retry = Callable[[Transaction, str, str, Vector | None], None]  # task, actor, what was seen
 
 
@@ -57,6 +59,7 @@ class NodeContext:
         is_stale: Whether the report that a piece of equipment shows is no longer fresh.
         can_run: Agent: whether this device runs such a task; None: this node runs none.
         retry: Lets a dead task run again, as far as this node may.
+        ask: Hub: answers questions about free times; None: this node reads none.
         samples: Numbers for ``/metrics`` that only this end has.
     """
 
@@ -73,6 +76,7 @@ class NodeContext:
     is_stale: Callable[[Record], bool] = never_stale
     can_run: Callable[[Spec], bool] | None = None
     retry: Retry = task_actions.retry
+    ask: Ask | None = None
     samples: Callable[[], Iterable[Sample]] = no_samples
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
 
+from agent import booking_routes as agent_bookings
 from hub import api as hub_api
-from hub import outbox, schedules, webhooks
+from hub import asking, booking_routes, outbox, resource_routes, schedules, webhooks
 from hub.retry import retry
 from hub.settings import Webhook
 from shared.api import task_actions
@@ -151,10 +152,13 @@ async def serve_node(
             is_stale=is_stale,
             can_run=can_run,
             retry=retry if role == "hub" else task_actions.retry,
+            ask=asking.answer(node.clock) if role == "hub" else None,
         )
         routes = (
             *hub_api.routes(lambda: CONNECTED),
             *schedules.ROUTES,
+            *(booking_routes.ROUTES if role == "hub" else agent_bookings.ROUTES),
+            *(resource_routes.ROUTES if role == "hub" else ()),
             *webhooks.routes(hooks),
             *more,
         )

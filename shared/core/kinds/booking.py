@@ -299,7 +299,18 @@ def _resolution(register: str, _value: Any) -> tuple[str, msgspec.Struct]:
 
 _TABLE = Table(
     "bookings",
-    ("id", "site", "status", "begins", "ends", "held_until", "requester", "series", "undecided"),
+    (
+        "id",
+        "site",
+        "status",
+        "begins",
+        "ends",
+        "held_until",
+        "requester",
+        "series",
+        "undecided",
+        "flagged",
+    ),
     counter=Counter("booking_counts", ("status",)),
 )
 _PLACES = Table(
@@ -324,6 +335,7 @@ def _row(record: Record) -> Row:
         first.header.actor if first else None,
         series.series if series else None,
         len(undecided(record)),
+        1 if outside(record) else 0,
     )
 
 

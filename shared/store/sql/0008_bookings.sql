@@ -22,12 +22,14 @@ CREATE TABLE bookings (
     held_until INTEGER,                -- of a hold; from then on it blocks nothing
     requester TEXT,
     series TEXT,                       -- made with this series; NULL: by itself
-    undecided INTEGER NOT NULL         -- requests without a decision, as far as this node knows
+    undecided INTEGER NOT NULL,        -- requests without a decision, as far as this node knows
+    flagged INTEGER NOT NULL           -- 1: it lies outside rules that were changed later
 ) STRICT;
 CREATE INDEX bookings_by_time ON bookings (begins, id);
 CREATE INDEX bookings_by_person ON bookings (requester, begins, id);
 CREATE INDEX bookings_held ON bookings (held_until) WHERE status = 'held';
 CREATE INDEX bookings_undecided ON bookings (id) WHERE undecided > 0;
+CREATE INDEX bookings_flagged ON bookings (id) WHERE flagged = 1;
 
 -- How many bookings have each status.
 CREATE TABLE booking_counts (
