@@ -9,6 +9,8 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from shared.api.booking_world import BOOKING, world
 from shared.core.booking.booking import Ask, Decision, Request
 from shared.core.booking.decision import decide
@@ -24,6 +26,7 @@ from shared.store.transaction import Transaction
 OFFSET = "SELECT clock_offset_ms FROM devices WHERE id = $1"
 UNDECIDED = "SELECT id FROM bookings WHERE undecided > 0 ORDER BY id LIMIT $1"
 ROUND_MAX = 200
+NAMED_MAX = 50  # bookings in the way, of each resource: with 50 resources some 100 KiB
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +89,18 @@ def write(tx: Transaction, event: Event, decision: Decision, site: str) -> None:
         kind="booking.decided",
         subject=event.header.subject,
         register=register,
-        body=decision,
+        body=_bounded(decision),
         actor=tx.node.device,
     )
+
+
+def _bounded(decision: Decision) -> Decision:
+    """Name no more bookings in the way than an event holds: a ward may have a thousand beds."""
+    reasons = tuple(
+        msgspec.structs.replace(reason, bookings=reason.bookings[:NAMED_MAX])
+        for reason in decision.reasons
+    )
+    return msgspec.structs.replace(decision, reasons=reasons)
 
 
 def decide_rest(tx: Transaction, most: int = ROUND_MAX) -> int:

@@ -10,7 +10,7 @@ import msgspec
 from shared.api import body as bodies
 from shared.api.booking_input import Time, instant, zone_of
 from shared.api.booking_view import BookingView, view
-from shared.api.booking_world import BOOKING, Resources, world
+from shared.api.booking_world import BOOKING, RESOURCE, Resources, world
 from shared.api.context import NodeContext, Topic
 from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, read_cursor, write_cursor
 from shared.api.problem import not_found
@@ -160,8 +160,10 @@ def _page(reading: Reading, context: NodeContext, asked: BookingQuery) -> Answer
 
 
 def _window(reading: Reading, context: NodeContext, asked: BookingQuery) -> tuple[int, int]:
-    known = world(reading, context.sites[0], context.now_ms())
-    zone = zone_of(asked.resource, known) if asked.resource else None
+    zone = None
+    if asked.resource:
+        site = reading.record(RESOURCE, asked.resource[0]).site
+        zone = zone_of(asked.resource, world(reading, site, context.now_ms()))
     start = instant(asked.from_, zone, "$.from") if asked.from_ else -HOUR_MS
     end = instant(asked.to, zone, "$.to") if asked.to else TIME_MS_MAX + 1
     if start > end:
