@@ -92,8 +92,20 @@ async def get(call: Call) -> Answer:
 
 def render(reading: Reading, booking_id: str) -> BookingView | None:
     """Return a booking as the API shows it; None: this node knows none."""
-    held = reading.record(BOOKING, booking_id)
-    return view(held, Resources(reading, held.site))
+    return next(iter(rendered(reading, (booking_id,))), None)
+
+
+def rendered(reading: Reading, ids: Iterable[str]) -> list[BookingView]:
+    """Return bookings as the API shows them, those that are known."""
+    known: dict[str, Resources] = {}  # by site: a page is of few resources
+    found: list[BookingView] = []
+    for booking_id in ids:
+        held = reading.record(BOOKING, booking_id)
+        here = known.setdefault(held.site, Resources(reading, held.site))
+        shown = view(held, here)
+        if shown is not None:
+            found.append(shown)
+    return found
 
 
 def single(reading: Reading, booking_id: str, status: int = 200, location: bool = False) -> Answer:
@@ -153,9 +165,9 @@ def _page(reading: Reading, context: NodeContext, asked: BookingQuery) -> Answer
     found = listed(
         reading, asked.resource, asked.person, window, asked.status, after, asked.limit + 1
     )
-    shown = [render(reading, booking_id) for _, booking_id in found[: asked.limit]]
+    shown = rendered(reading, (booking_id for _, booking_id in found[: asked.limit]))
     following = write_cursor(*found[asked.limit - 1]) if len(found) > asked.limit else None
-    page = BookingPage([item for item in shown if item], following, context.role == "hub")
+    page = BookingPage(shown, following, context.role == "hub")
     return json(page, headers={"Skerry-Position": str(changes.position(reading))})
 
 

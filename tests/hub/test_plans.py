@@ -4,8 +4,21 @@ import re
 
 import pytest
 
-from hub import evidence, granter, groups, permits, recall, sitter, unique
+from hub import (
+    booking_keeper,
+    deciding,
+    evidence,
+    granter,
+    groups,
+    permits,
+    recall,
+    resource_rules,
+    sitter,
+    unique,
+)
 from hub.round import LOAD
+from shared.api import booking_world, bookings
+from shared.store import windows
 from shared.store.database import sql
 from tests.shared.nodes import open_node
 
@@ -22,6 +35,16 @@ QUERIES = {
     "held by a task": permits.HELD_BY,
     "an outcome": permits.OUTCOME,
     "load": LOAD,
+    "bookings that block": booking_world.TAKEN,
+    "bookings of a resource": bookings.OF_RESOURCE,
+    "bookings of a person": bookings.OF_PERSON,
+    "bookings of all": bookings.OF_ALL,
+    "holds that run out": booking_keeper.DUE,
+    "the next hold": booking_keeper.NEXT,
+    "undecided": deciding.UNDECIDED,
+    "flagged": resource_rules.FLAGGED,
+    "to open": windows.TO_OPEN,
+    "to close": windows.TO_CLOSE,
 }
 
 
