@@ -401,6 +401,18 @@ async def test_what_is_wrong_with_a_request_is_said(hub: Served) -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00", "9999-12-31T23:59", "9999-12-31T23:59-14:00"])
+async def test_the_ends_of_the_calendar_are_refused(hub: Served, text: str) -> None:
+    series = {**SERIES, "start": text[:16]}
+    for body in (
+        {"resource": "who", "start": text, "minutes": 5},
+        {"resource": "who", "series": series},
+    ):
+        assert (await hub.call("POST", "/api/bookings", body)).status == 422
+    path = f"/api/availability?resource=who&minutes=5&after={text}"
+    assert (await hub.call("GET", path)).status == 422
+
+
 async def test_metrics_count_bookings(hub: Served) -> None:
     await booked(hub, "strange", f"{TUESDAY}T10:00")
     text = (await hub.call("GET", "/metrics")).raw.decode()
