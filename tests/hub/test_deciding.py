@@ -1,6 +1,7 @@
 """What arrives from agents is decided with the batch that brings it, once and for all."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,9 +22,11 @@ from shared.core.kinds import resource as resources
 from shared.core.kinds.kind import Lane
 from shared.store import feed, up
 from shared.store.judge import React, no_reaction
+from shared.store.store import Store
 from shared.store.transaction import Transaction
 from shared.sync.frame import Stored, Up
 from tests.api.nodes import SITE, START_MS, Clock, Node, hello, open_node
+from tests.shared.store.derived import differences
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -51,9 +54,9 @@ async def robot(tmp_path: Path) -> AsyncIterator[Node]:
         yield node
 
 
-def a_room(tx: Transaction) -> None:
+def a_room(tx: Transaction, name: str = "room") -> None:
     for body in (resources.Created(), Hours("Europe/Berlin", ALWAYS), Limits()):
-        resource_rules.append(tx, site=SITE, name="room", body=body, actor="ada")
+        resource_rules.append(tx, site=SITE, name=name, body=body, actor="ada")
 
 
 async def ask(node: Node, booking_id: str, body: Ask) -> Event:
@@ -172,6 +175,33 @@ async def test_booked_moved_and_cancelled_in_one_batch(hub: Node, tablet: Node) 
     assert booking is not None
     assert booking.slot == LATER
     assert await status(hub, an_id(2)) is Status.CANCELLED
+
+
+async def test_the_tables_are_what_the_journals_say(hub: Node, tablet: Node) -> None:
+    """Promise 2: rows of bookings, a row for each resource, counters, whom it concerns."""
+    await hub.replica.write(partial(a_room, name="hall"))
+    both = Slot(("hall", "room"), SLOT.start_ms, SLOT.end_ms)
+    made = await ask(tablet, an_id(1), Create(both, hold_s=60))
+    await ask(tablet, an_id(2), Create(LATER))
+    await ask(tablet, an_id(1), Move(SLOT, made.dot))
+    for node in (tablet, hub):
+        assert await node.replica.run_on_writer(_differences) == []
+        await bring(tablet, hub)
+    hub.clock.ms += DAY_MS
+    await BookingKeeper(hub.replica, hub.clock).tick()
+    assert await status(hub, an_id(1)) is Status.EXPIRED
+    assert await hub.replica.run_on_writer(_differences) == []
+    rows = await hub.replica.read(
+        lambda r: r.query(
+            "SELECT resource, status FROM booking_places WHERE booking = $1", an_id(1)
+        )
+    )
+    assert rows == [("room", "expired")]
+
+
+def _differences(store: Store) -> list[str]:
+    store.follow()
+    return differences(store.reading().db)
 
 
 async def test_only_the_hub_decides(hub: Node, tablet: Node) -> None:
