@@ -36,7 +36,7 @@ from shared.errors import Clash, Invalid, Refused
 from shared.store.transaction import Reading
 
 MINUTES_MAX = LENGTH_MS_MAX // MINUTE_MS
-YEAR_MIN, YEAR_MAX = 1970, 9992
+YEAR_MIN, YEAR_MAX = 1970, 9988
 REASONS_SAID = 3  # in a sentence; a program gets them all
 
 Time = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]

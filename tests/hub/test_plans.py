@@ -8,16 +8,16 @@ from hub import (
     booking_keeper,
     deciding,
     evidence,
+    gateway,
     granter,
     groups,
     permits,
-    recall,
     resource_rules,
     sitter,
     unique,
 )
 from hub.round import LOAD
-from shared.api import booking_world, bookings
+from shared.api import booking_world, bookings, followers
 from shared.store import windows
 from shared.store.database import sql
 from tests.shared.nodes import open_node
@@ -31,7 +31,7 @@ QUERIES = {
     "who has its key": unique.OTHERS,
     "a success": evidence.SUCCESS,
     "last attempts": evidence.LAST,
-    "followers": recall.FOLLOWERS,
+    "followers": followers.FOLLOWERS,
     "held by a task": permits.HELD_BY,
     "an outcome": permits.OUTCOME,
     "load": LOAD,
@@ -45,6 +45,7 @@ QUERIES = {
     "flagged": resource_rules.FLAGGED,
     "to open": windows.TO_OPEN,
     "to close": windows.TO_CLOSE,
+    "held by a device": gateway.HELD,
 }
 
 
