@@ -250,6 +250,23 @@ async def test_a_hold_blocks_until_it_runs_out_and_is_then_told_as_expired(hub: 
     assert (await hub.get(f"/api/bookings/{other['id']}"))["status"] == "confirmed"
 
 
+async def test_a_clock_set_back_revives_no_hold(hub: Served) -> None:
+    """Promise 3."""
+    held = await booked(hub, "strange", f"{TUESDAY}T10:00", hold_s=600)
+    hub.node.clock.ms += 600_000
+    await booked(hub, "strange", f"{TUESDAY}T10:00")
+    hub.node.clock.ms -= 300_000
+    late = await hub.call("PATCH", f"/api/bookings/{held['id']}", {"status": "confirmed"})
+    assert (late.status, late.json["reasons"][0]["rule"]) == (409, "status")
+
+
+async def test_a_late_word_confirms_a_hold_whose_place_nobody_took(hub: Served) -> None:
+    held = await booked(hub, "strange", f"{TUESDAY}T10:00", hold_s=600)
+    hub.node.clock.ms += 600_001
+    late = await hub.call("PATCH", f"/api/bookings/{held['id']}", {"status": "confirmed"})
+    assert late.status == 200
+
+
 async def test_a_hold_is_confirmed_and_a_no_show_noted(hub: Served) -> None:
     held = await booked(hub, "strange", "2026-11-23T10:00", hold_s=600)
     path = f"/api/bookings/{held['id']}"

@@ -39,7 +39,7 @@ QUERIES = {
     "bookings of a resource": bookings.OF_RESOURCE,
     "bookings of a person": bookings.OF_PERSON,
     "bookings of all": bookings.OF_ALL,
-    "holds that run out": booking_keeper.DUE,
+    "holds that run out": deciding.DUE,
     "the next hold": booking_keeper.NEXT,
     "undecided": deciding.UNDECIDED,
     "flagged": resource_rules.FLAGGED,
