@@ -13,6 +13,8 @@ from functools import partial
 
 from hub import deciding, public_holidays, resource_rules
 from shared.api.booking_world import BOOKING, RESOURCE
+from shared.core.booking.status import Status
+from shared.core.kinds import booking as bookings
 from shared.core.kinds import resource as resources
 from shared.core.kinds.resource import PublicHolidays
 from shared.errors import Refused, StoreClosed, StoreCorrupt
@@ -69,8 +71,10 @@ class BookingKeeper:
                 break  # the clock was set back meanwhile
         if await replica.read(lambda r: r.query(deciding.UNDECIDED, 1)):
             await replica.write(deciding.decide_rest)
-        while await replica.write(windows.turn):
-            pass
+        # Asked first: a write that finds nothing to do would cost an fsync all the same.
+        if await replica.read(lambda r: windows.is_due(r, now)):
+            while await replica.write(windows.turn):
+                pass
         await self._look_up_holidays(now)
 
     async def _look_up_holidays(self, now_ms: int) -> None:
@@ -92,7 +96,7 @@ class BookingKeeper:
         self._holidays_on = today
 
     def _heard(self, changes: list[Change]) -> None:
-        if any(change.kind == BOOKING for change in changes):
+        if any(_is_hold(change) for change in changes):
             self._wake.set()
 
     async def _sleep(self) -> None:
@@ -103,6 +107,14 @@ class BookingKeeper:
                 await self._wake.wait()
         except TimeoutError:
             return
+
+
+def _is_hold(change: Change) -> bool:
+    """Say whether a change may have brought the next hold to run out nearer."""
+    if change.kind != BOOKING:
+        return False
+    booking = None if change.record is None else bookings.stands(change.record)
+    return booking is not None and booking.status is Status.HELD
 
 
 def _set_holidays(tx: Transaction, name: str, known: PublicHolidays) -> None:
