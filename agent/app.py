@@ -10,7 +10,7 @@ from random import Random
 
 from aiohttp import ClientSession
 
-from agent import api, boot, handlers
+from agent import api, booking_routes, boot, handlers
 from agent.checks import Checker
 from agent.dispatcher import Dispatcher
 from agent.equipment import Machines, Wired
@@ -84,7 +84,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         listen = parse_listen(settings.api.listen, "$.api.listen")
         async with (
             asyncio.TaskGroup() as tasks,
-            serve(make_app(context, routes=api.routes(uplink)), listen) as url,
+            serve(
+                make_app(context, routes=(*api.routes(uplink), *booking_routes.ROUTES)), listen
+            ) as url,
         ):
             running = [
                 tasks.create_task(uplink.run(), name="uplink"),

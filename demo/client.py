@@ -74,6 +74,10 @@ class Api:
         """Write once, however often it has to be tried; raises DemoFailed."""
         return await self._ask("PATCH", path, body, {"Idempotency-Key": uuid.uuid4().hex})
 
+    async def delete(self, path: str) -> Any:
+        """Remove once, however often it has to be tried; raises DemoFailed."""
+        return await self._ask("DELETE", path, None, {"Idempotency-Key": uuid.uuid4().hex})
+
     async def is_ready(self) -> bool:
         """Whether the node answers that it is ready."""
         try:

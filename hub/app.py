@@ -11,7 +11,20 @@ from typing import Any
 
 from aiohttp import web
 
-from hub import api, fleet, lock_routes, outbox, schedules, task_routes, webhooks
+from hub import (
+    api,
+    asking,
+    booking_routes,
+    deciding,
+    fleet,
+    lock_routes,
+    outbox,
+    resource_routes,
+    schedules,
+    task_routes,
+    webhooks,
+)
+from hub.booking_keeper import BookingKeeper
 from hub.courier import Courier
 from hub.explain import HubExplain
 from hub.gateway import Gateway
@@ -61,7 +74,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             log.warning("%s: this hub goes on with a new epoch and new logs", replica.notice)
         for site in settings.sites:
             # What an older version parked, this one may understand.
-            await replica.write(partial(judge.again, site=site))
+            await replica.write(partial(judge.again, site=site, react=deciding.react))
         sitter, granter, gateway = _dispatch(replica, settings.dispatch)
         context = NodeContext(
             replica=replica,
@@ -80,6 +93,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             ),
             away=lambda reading, device: fleet.absence(reading, device, gateway.connected()),
             retry=retry,
+            ask=asking.answer(system.now_ms),
             types=fleet.types,
             samples=lambda: api.samples(gateway.connected),
         )
@@ -88,6 +102,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             routes=(
                 *api.routes(gateway.connected),
                 *schedules.ROUTES,
+                *resource_routes.ROUTES,
+                *booking_routes.ROUTES,
                 *webhooks.routes(settings.webhooks),
                 *task_routes.routes(lambda: sitter.devices),
                 *lock_routes.routes(gateway.connected, granter.poke),
@@ -99,6 +115,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             "sitter": sitter.run,
             "granter": granter.run,
             "timekeeper": Timekeeper(replica, system.now_ms).run,
+            "booking-keeper": BookingKeeper(replica, system.now_ms).run,
             **await _couriers(settings, context, chance),
         }
         await _serve(settings, app, gateway, loops, stop, ready)
@@ -113,6 +130,7 @@ def _dispatch(replica: Replica, dispatch: Dispatch) -> tuple[Sitter, Granter, Ga
         replica,
         on_connected=came_or_went,
         on_caught_up=lambda device, incarnation: sitter.device_returned(device, incarnation),
+        react=deciding.react,
     )
     sitter = Sitter(
         replica,

@@ -14,7 +14,8 @@ from shared.core.kinds.task import Task
 from shared.errors import BadFrame, Busy, LinkDown, SkerryError
 from shared.link import HEARTBEAT_S, Link
 from shared.replica import Replica
-from shared.store import exchange, feed, up
+from shared.store import exchange, feed, judge, up
+from shared.store.judge import React
 from shared.store.transaction import Change, Transaction
 from shared.sync import frame as frames
 from shared.sync import host
@@ -45,6 +46,7 @@ class Gateway:
         *,
         on_connected: Callable[[], None],
         on_caught_up: CaughtUp,
+        react: React = judge.no_reaction,
         sessions_max: int = SESSIONS_MAX,
         greeting_s: float = GREETING_S,
     ) -> None:
@@ -55,12 +57,14 @@ class Gateway:
             on_connected: Called whenever a device comes or goes.
             on_caught_up: Awaited once all that a device still had of its former incarnations is
                 here: what it had under those is now settled as far as it ever will be.
+            react: What the hub does about events that arrive, in their transaction.
             sessions_max: Sockets open at once; more are told to come back later.
             greeting_s: For a device to say hello.
         """
         self._replica = replica
         self._on_connected = on_connected
         self._on_caught_up = on_caught_up
+        self._react = react
         self._sessions_max = sessions_max
         self._greeting_s = greeting_s
         self._sessions: dict[str, _Session] = {}
@@ -101,7 +105,7 @@ class Gateway:
             await session.socket.close(code=1001, message=b"the hub goes down")
 
     async def _serve(self, socket: web.WebSocketResponse) -> None:
-        session = _Session(self._replica, socket, self._admit, self._on_caught_up)
+        session = _Session(self._replica, socket, self._admit, self._on_caught_up, self._react)
         with ExitStack() as stack:
             stack.enter_context(self._replica.subscribe(session.hear))
             try:
@@ -169,6 +173,7 @@ class _Session:
         socket: web.WebSocketResponse,
         admit: Callable[["_Session", Hello], Awaitable[host.Input]],
         on_caught_up: CaughtUp,
+        react: React,
     ) -> None:
         self.socket = socket
         self.device = ""
@@ -179,6 +184,7 @@ class _Session:
         self._replica = replica
         self._admit = admit
         self._on_caught_up = on_caught_up
+        self._react = react
         self._former: dict[str, int] = {}  # logs of former incarnations that are not whole here
         self._changed: set[int] = set()
         self.link: HostLink = Link(socket, host.State(), host.receive, self._perform, self._news)
@@ -248,10 +254,10 @@ class _Session:
         await self._replica.write(note)
 
     async def _take_up(self, taken: frames.Up) -> host.Input:
-        device, site = self.device, self.site
+        device, site, react = self.device, self.site, self._react
         try:
             answer = await self._replica.write(
-                lambda tx: up.take(tx, taken, device=device, site=site)
+                lambda tx: up.take(tx, taken, device=device, site=site, react=react)
             )
         except BadFrame as error:
             return host.Turned(error.code, str(error))

@@ -27,7 +27,7 @@ SkerryError
 └── SettingsError       what an operator wrote; names file, place and remedy
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class SkerryError(Exception):
@@ -40,16 +40,18 @@ class Rejected(SkerryError):
     Attributes:
         detail: One sentence that says what is wrong and what to do next.
         places: ``(path, message)`` pairs, such as ``("$.colour", "unknown field")``.
+        facts: What programs may want to know beside, by the name of a member of the problem.
     """
 
     status: ClassVar[int] = 400
     problem: ClassVar[str] = "invalid"
     title: ClassVar[str] = "Invalid request"
 
-    def __init__(self, detail: str, places: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, detail: str, places: tuple[tuple[str, str], ...] = (), **facts: Any) -> None:
         super().__init__(detail)
         self.detail = detail
         self.places = places
+        self.facts = facts
 
 
 class Malformed(Rejected):

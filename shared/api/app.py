@@ -10,7 +10,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from shared.api import (
     auth,
+    availability,
     body,
+    bookings,
     conflicts,
     equipment,
     live,
@@ -19,6 +21,7 @@ from shared.api import (
     openapi,
     problem,
     queues,
+    resources,
     static,
     task_batch,
     task_metrics,
@@ -52,7 +55,15 @@ def make_app(
     """
     feed = LiveFeed(
         context.replica,
-        (equipment.topic(context), tasks.topic(context), queues.TOPIC, conflicts.TOPIC, *topics),
+        (
+            equipment.topic(context),
+            tasks.topic(context),
+            queues.TOPIC,
+            conflicts.TOPIC,
+            resources.TOPIC,
+            bookings.TOPIC,
+            *topics,
+        ),
     )
     counter = RequestCounter()
     described = (
@@ -62,6 +73,9 @@ def make_app(
         *task_batch.ROUTES,
         *task_metrics.ROUTES,
         *queues.ROUTES,
+        *resources.ROUTES,
+        *bookings.ROUTES,
+        *availability.ROUTES,
         *conflicts.ROUTES,
         *live.routes(feed),
         _metrics(feed, counter),

@@ -147,7 +147,15 @@ def _fields(shape: type[msgspec.Struct], types: tuple[type[inspect.Type], ...]) 
     """Return the names of fields of some types."""
     described = inspect.type_info(shape)
     assert isinstance(described, inspect.StructType)
-    return frozenset(f.encode_name for f in described.fields if isinstance(f.type, types))
+    return frozenset(f.encode_name for f in described.fields if isinstance(_given(f.type), types))
+
+
+def _given(described: inspect.Type) -> inspect.Type:
+    """Return what a field holds unless it is null."""
+    if not isinstance(described, inspect.UnionType):
+        return described
+    left = [one for one in described.types if not isinstance(one, inspect.NoneType)]
+    return left[0] if len(left) == 1 else described
 
 
 def _depth(value: Any) -> bool:

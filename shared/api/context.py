@@ -15,6 +15,8 @@ from shared.replica import Replica
 from shared.store.transaction import Reading, Transaction
 
 Explain = Callable[[Task, StatusOf, int], Waiting | None]
+# What a question in words is answered, given the reading, the site and the question.
+Ask = Callable[[Reading, str, str], msgspec.Struct]
 Away = Callable[[Reading, str], Absence | None]  # of a device; None: it is here, or nobody knows
 Retry = Callable[[Transaction, str, str], None]  # task, actor
 
@@ -69,6 +71,7 @@ class NodeContext:
         is_stale: Whether the report that a piece of equipment shows is no longer fresh.
         can_run: Agent: whether this device runs such a task; None: this node runs none.
         retry: Lets a dead task run again, as far as this node may.
+        ask: Hub: answers questions about free times; None: this node reads none.
         types: Site and type of the tasks that devices run, as far as this node knows.
         samples: Numbers for ``/metrics`` that only this end has.
     """
@@ -87,6 +90,7 @@ class NodeContext:
     is_stale: Callable[[Record], bool] = never_stale
     can_run: Callable[[Spec], bool] | None = None
     retry: Retry = task_actions.retry
+    ask: Ask | None = None
     types: Callable[[Reading], Iterable[tuple[str, str]]] = no_types
     samples: Callable[[], Iterable[Sample]] = no_samples
 

@@ -18,6 +18,8 @@ PREFIX = "skerry_"
 TASKS = "SELECT status, sum(count) FROM task_counts WHERE status <> '' GROUP BY status"
 ATTEMPTS = "SELECT outcome, count FROM attempt_counts"
 EQUIPMENT = "SELECT coalesce(state, 'none'), count(*) FROM equipment WHERE retired = 0 GROUP BY 1"
+BOOKINGS = "SELECT status, count FROM booking_counts"
+RESOURCES = "SELECT count(*) FROM resources WHERE retired = 0"
 CONFLICTS = "SELECT count(*) FROM conflicts WHERE status = 'open'"
 
 HELP = {
@@ -27,6 +29,8 @@ HELP = {
     "tasks": "Tasks by journaled status.",
     "attempts": "Attempts that this node knows of, by outcome; running ones too.",
     "equipment": "Equipment in use by shown state.",
+    "bookings": "Bookings that this node knows of, by status.",
+    "resources": "What can be booked.",
     "conflicts_open": "Conflicts that wait for a person.",
     "http_requests_total": "Requests answered, by verb and status.",
     "live_listeners": "Open live connections.",
@@ -103,5 +107,8 @@ def _stored(reading: Reading) -> list[Sample]:
         for outcome, n in reading.query(ATTEMPTS)
     ]
     equipment = [Sample("equipment", n, {"state": s}) for s, n in reading.query(EQUIPMENT)]
+    bookings = [Sample("bookings", n, {"status": s}) for s, n in reading.query(BOOKINGS)]
+    ((resources,),) = reading.query(RESOURCES)
     ((open_conflicts,),) = reading.query(CONFLICTS)
-    return [*tasks, *attempts, *equipment, Sample("conflicts_open", open_conflicts)]
+    bookable = [*bookings, Sample("resources", resources)]
+    return [*tasks, *attempts, *equipment, *bookable, Sample("conflicts_open", open_conflicts)]

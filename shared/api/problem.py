@@ -8,6 +8,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from shared.api.booking_view import InTheWay, OccurrenceView, SlotView
+from shared.core.booking.reason import Reason
 from shared.errors import (
     Busy,
     Malformed,
@@ -44,6 +46,11 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
         detail: What is wrong with this request and what to do next.
         errors: The places that are wrong.
         instance: Of an internal error: the id under which the node's log has it.
+        reasons: Of a refused booking: every rule that says no.
+        conflicts: Of a refused booking: what is in the way.
+        alternatives: Of a refused booking: what would have done at that moment.
+        occurrences: Of a series of which nothing was booked.
+        bookings: Of a resource that cannot go: how many bookings it has ahead.
     """
 
     type: str
@@ -52,6 +59,11 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     errors: tuple[Place, ...] = ()
     instance: str | None = None
+    reasons: tuple[Reason, ...] = ()
+    conflicts: tuple[InTheWay, ...] = ()
+    alternatives: tuple[SlotView, ...] = ()
+    bookings: int | None = None
+    occurrences: tuple[OccurrenceView, ...] = ()
 
 
 @web.middleware
@@ -79,6 +91,7 @@ def of_rejected(error: Rejected) -> web.Response:
         status=error.status,
         detail=error.detail,
         errors=tuple(Place(path, message) for path, message in error.places),
+        **error.facts,
     )
     headers = {}
     if isinstance(error, Busy):

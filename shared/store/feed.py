@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from shared.core import event as events
 from shared.core.kinds.kind import Lane
-from shared.store import up
+from shared.store import scope, up
 from shared.store.database import sql
 from shared.store.transaction import Reading
 from shared.sync.frame import BATCH_BYTES_MAX, RegisterState, VerdictNote
@@ -26,9 +26,10 @@ RECORDS = sql(
     WHERE r.lane = 1 AND r.position > $1 ORDER BY r.position LIMIT $2"""
 )
 CONTROL = sql(
-    """SELECT r.position, e.kind, e.subject, e.site, r.name, r.shown, s.device IS NOT NULL
+    """SELECT r.position, e.kind, e.subject, e.site, r.name, r.shown,
+        EXISTS (SELECT 1 FROM scope s WHERE s.device = $3 AND s.record = r.record)
+        OR EXISTS (SELECT 1 FROM scope s WHERE s.device = $4 AND s.record = r.record)
     FROM registers r JOIN records e ON e.id = r.record
-    LEFT JOIN scope s ON s.device = $3 AND s.record = r.record
     WHERE r.lane = 0 AND r.position > $1 ORDER BY r.position LIMIT $2"""
 )
 ENTERED = sql(
@@ -116,12 +117,15 @@ def _scan(
     if lane == Lane.RECORDS:
         rows = [_Row(*row) for row in reading.query(RECORDS, cursor, SCAN_MAX, site)]
         return rows, rows[-1].position if len(rows) == SCAN_MAX else None
-    changed = [_Row(*row) for row in reading.query(CONTROL, cursor, SCAN_MAX, device)]
-    entered = [_Row(*row) for row in reading.query(ENTERED, cursor, SCAN_MAX, device)]
-    # Past the end of the shorter list the other's rows are missing, and its last position may be
+    everybody = scope.everybody(site)
+    scans = [reading.query(CONTROL, cursor, SCAN_MAX, device, everybody)]
+    scans += [reading.query(ENTERED, cursor, SCAN_MAX, name) for name in (device, everybody)]
+    lists = [[_Row(*row) for row in scan] for scan in scans]
+    # Past the end of the shortest list the others' rows are missing, and its last position may be
     # split: both are left for the next chunk.
-    ends = [rows[-1].position - 1 for rows in (changed, entered) if len(rows) == SCAN_MAX]
-    return sorted(changed + entered, key=lambda row: row.position), min(ends, default=None)
+    ends = [rows[-1].position - 1 for rows in lists if len(rows) == SCAN_MAX]
+    found = [row for rows in lists for row in rows]
+    return sorted(found, key=lambda row: row.position), min(ends, default=None)
 
 
 def _verdicts(

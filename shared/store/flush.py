@@ -7,8 +7,8 @@ from typing import Any
 
 from shared.core import register as registers
 from shared.core.kinds import KINDS, lane_of
-from shared.core.kinds.kind import Lane, Row, SideRow, Table
-from shared.store import conflicts, journal, typed
+from shared.core.kinds.kind import Row, SideRow, Table
+from shared.store import conflicts, journal, scope, typed
 from shared.store import records as rows
 from shared.store.database import sql
 from shared.store.node import Log
@@ -18,10 +18,6 @@ from shared.store.typed import Tally
 Key = tuple[str, str]
 
 UPDATE_LOG = sql("UPDATE origins SET head = $2, hash = $3, acked = $4, own = $5 WHERE id = $1")
-ENTER_SCOPE = sql(
-    """INSERT INTO scope (device, record, entered) VALUES ($1, $2, $3)
-    ON CONFLICT (device, record) DO NOTHING"""
-)
 
 
 @dataclass
@@ -90,6 +86,7 @@ def write(
     logs: Iterable[Log],
     *,
     is_hub: bool,
+    now_ms: int,
 ) -> Written:
     """Write everything gathered, of records and logs as they are now."""
     rows.insert_new(db, (held[key] for key in gathered.before if held[key].is_new))
@@ -109,7 +106,7 @@ def write(
     _write_side_rows(db, gathered.side_rows, tally)
     tally.write(db)
     if is_hub:
-        _enter_scopes(db, held, changed)
+        scope.enter(db, held, changed, now_ms)
     for log in logs:
         db.execute(UPDATE_LOG, (log.id, log.head, log.hash, log.acked, log.own))
     return Written(_derive_conflicts(db, gathered, held), made)
@@ -153,6 +150,9 @@ def _write_typed_rows(
         if old is None and not before.is_new:
             old = typed.standing(db, kind.table, made[key][: kind.table.key])
         batches.setdefault(kind.table, []).append((old, made[key]))
+        if kind.parts is not None:
+            was = () if before.is_new else kind.part_rows(before.record)
+            typed.replace(db, kind.parts, was, kind.part_rows(held[key].record))
     for table, batch in batches.items():
         typed.write(db, table, batch, tally)
     return made
@@ -164,26 +164,6 @@ def _write_side_rows(db: sqlite3.Connection, side_rows: Iterable[SideRow], tally
         batches.setdefault(side.table, []).append(side.row)
     for table, batch in batches.items():
         typed.upsert(db, table, batch, tally)
-
-
-def _enter_scopes(
-    db: sqlite3.Connection, held: Mapping[Key, Held], changed: Mapping[Key, int]
-) -> None:
-    """Note which devices a record of the control lane concerns, and with it its predecessors."""
-    batch = []
-    for key, position in changed.items():
-        kind = KINDS.get(key[0])
-        if kind is None or kind.lane is not Lane.CONTROL:
-            continue
-        record = held[key].record
-        devices = kind.devices(record)
-        batch += [(device, held[key].id, position) for device in devices]
-        for subject in kind.related(record):
-            other = held.get((key[0], subject)) or rows.load(db, key[0], subject)
-            if other is not None:
-                batch += [(device, other.id, position) for device in devices]
-    if batch:
-        db.executemany(ENTER_SCOPE, batch)
 
 
 def _derive_conflicts(

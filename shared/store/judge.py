@@ -1,5 +1,6 @@
 """Verdicts: what the hub says of each event that arrives, and again once something has changed."""
 
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -26,23 +27,49 @@ _FOLDS = {
     Verdict.PARKED: registers.park,
 }
 
+# What the hub itself does about events that were applied, in the very transaction in which they
+# arrived: with them, or not at all.
+React = Callable[[Transaction, Sequence[Event], str], None]
 
-def take(tx: Transaction, event: Event, site: str) -> None:
-    """Store the next event of a log, judge it and fold it by its verdict."""
+
+def no_reaction(_tx: Transaction, _applied: Sequence[Event], _site: str) -> None:
+    """Do nothing about what arrives."""
+
+
+def take(tx: Transaction, event: Event, site: str) -> bool:
+    """Store the next event of a log, judge it and fold it by its verdict: is it applied?"""
     verdict, reason = judge(tx, event, site)
     entry = tx.store_event(event, verdict, reason)
     _fold(tx, event, verdict, entry)
+    return verdict is Verdict.APPLIED
 
 
-def again(tx: Transaction, site: str) -> None:
-    """Judge parked events again, until nothing more comes free."""
+def again(tx: Transaction, site: str, react: React = no_reaction) -> None:
+    """Judge parked events again, until nothing more comes free.
+
+    Args:
+        tx: The transaction.
+        site: Whose.
+        react: What the hub does about those that are now applied.
+    """
+    applied = come_free(tx, site)
+    if applied:
+        react(tx, applied, site)
+
+
+def come_free(tx: Transaction, site: str) -> list[Event]:
+    """Judge parked events again; return those that are now applied."""
+    applied: list[Event] = []
     progress = tx.parked > 0
     while progress:
         progress = False
         for entry, header_bytes, body_bytes in tx.query(PARKED):
             event = events.read(header_bytes, body_bytes)
-            if event.header.site == site and _judge_again(tx, entry, event, site):
-                progress = True
+            verdict = _judge_again(tx, entry, event, site) if event.header.site == site else None
+            progress = progress or verdict is not None
+            if verdict is Verdict.APPLIED:
+                applied.append(event)
+    return applied
 
 
 def judge(tx: Transaction, event: Event, site: str) -> tuple[Verdict, str | None]:
@@ -95,19 +122,20 @@ def _missing(tx: Transaction, header: Header) -> str | None:
     return None
 
 
-def _judge_again(tx: Transaction, entry: int, event: Event, site: str) -> bool:
+def _judge_again(tx: Transaction, entry: int, event: Event, site: str) -> Verdict | None:
+    """Judge one parked event again; return its verdict, None if it stays parked."""
     held = tx.record(record_kind(event.header.kind), event.header.subject)
     parked = held.register(event.header.register).parked
     still = any(p.header_bytes == event.header_bytes for p in parked)
     verdict, reason = judge(tx, event, site)
     if verdict is Verdict.PARKED:
-        return False
+        return None
     position = tx.next_position()
     tx.execute(SET_VERDICT, entry, int(verdict), reason, position)
     tx.count_parked(-1)
     if still:  # else it was superseded while it waited: folding it now would revive it
         _fold(tx, event, verdict, position)
-    return True
+    return verdict
 
 
 def _fold(tx: Transaction, event: Event, verdict: Verdict, position: int) -> None:

@@ -464,7 +464,9 @@ class Transaction(Reading):
         gathered, self._gathered = self._gathered, Gathered()
         held = {key: self.row(key) for key in gathered.before}
         logs = [self._logs[name] for name in gathered.logs if name in self._logs]
-        written = flush.write(self._db, gathered, held, logs, is_hub=self.node.is_hub)
+        written = flush.write(
+            self._db, gathered, held, logs, is_hub=self.node.is_hub, now_ms=self.now_ms
+        )
         for key, before in gathered.before.items():
             mine = held[key]
             row = written.rows.get(key, before.row)

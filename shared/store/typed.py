@@ -68,6 +68,18 @@ def upsert(db: sqlite3.Connection, table: Table, given: Sequence[Row], tally: Ta
     db.executemany(rows.upsert(table), given)
 
 
+def replace(db: sqlite3.Connection, table: Table, old: Iterable[Row], new: Iterable[Row]) -> None:
+    """Have the rows of one record in a table be these instead of those that stand there."""
+    standing_now = {row[: table.key]: row for row in old}
+    wanted = {row[: table.key]: row for row in new}
+    gone = [key for key in standing_now if key not in wanted]
+    if gone:
+        db.executemany(rows.delete(table), gone)
+    changed = [row for key, row in wanted.items() if standing_now.get(key) != row]
+    if changed:
+        db.executemany(rows.upsert(table), changed)
+
+
 def remove(db: sqlite3.Connection, table: Table, key: Row) -> None:
     """Remove a row of a table, if it is there."""
     tally = Tally()

@@ -9,6 +9,7 @@ from shared.errors import BadFrame
 from shared.store import journal, judge
 from shared.store import node as nodes
 from shared.store.database import sql
+from shared.store.judge import React
 from shared.store.node import Log
 from shared.store.transaction import Reading, Transaction
 from shared.sync.frame import (
@@ -79,8 +80,10 @@ def apart(reading: Reading, origins: Iterable[str]) -> dict[str, int]:
     return {origin: seq for origin, seq in found.items() if seq is not None}
 
 
-def take(tx: Transaction, up: Up, *, device: str, site: str) -> Stored | Forked:
-    """Store, judge and fold a stretch of a device's log.
+def take(
+    tx: Transaction, up: Up, *, device: str, site: str, react: React = judge.no_reaction
+) -> Stored | Forked:
+    """Store, judge and fold a stretch of a device's log, and let the hub react to what it says.
 
     A stretch that is held already is recognised by its hashes; one that continues another content
     under the same names is a fork: kept apart, folded nowhere, reported.
@@ -98,9 +101,14 @@ def take(tx: Transaction, up: Up, *, device: str, site: str) -> Stored | Forked:
     if fork is not None:
         _hold_apart(tx, up, fork, device)
         return Forked(up.origin, fork, last)
+    applied = []
     for pair in up.events[log.head + 1 - up.first :]:
-        judge.take(tx, _event(pair, up.origin, (tx.log(up.origin) or log).head + 1), site)
-    judge.again(tx, site)
+        event = _event(pair, up.origin, (tx.log(up.origin) or log).head + 1)
+        if judge.take(tx, event, site):
+            applied.append(event)
+    applied += judge.come_free(tx, site)
+    if applied:
+        react(tx, applied, site)
     held = tx.log(up.origin) or log
     # What was sent, not all that is here: of a forked log the sender's next stretch may differ.
     digest = held.hash if last == held.head else journal.hash_at(tx.db, log.id, last)

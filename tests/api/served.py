@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
 
+from agent import booking_routes as agent_bookings
 from hub import api as hub_api
-from hub import fleet, outbox, schedules, webhooks
+from hub import asking, booking_routes, fleet, outbox, resource_routes, schedules, webhooks
 from hub.retry import retry
 from hub.settings import Webhook
 from shared.api import task_actions
@@ -152,10 +153,13 @@ async def serve_node(
             can_run=can_run,
             types=fleet.types,
             retry=retry if role == "hub" else task_actions.retry,
+            ask=asking.answer(node.clock) if role == "hub" else None,
         )
         routes = (
             *hub_api.routes(lambda: CONNECTED),
             *schedules.ROUTES,
+            *(booking_routes.ROUTES if role == "hub" else agent_bookings.ROUTES),
+            *(resource_routes.ROUTES if role == "hub" else ()),
             *webhooks.routes(hooks),
             *more,
         )

@@ -54,17 +54,24 @@ class Node:
 @contextlib.asynccontextmanager
 async def two_nodes(folder: Path) -> AsyncIterator[tuple[Node, Node]]:
     """Run a hub and an agent."""
+    async with fleet(folder, ROBOT) as (hub, agent):
+        yield hub, agent
+
+
+@contextlib.asynccontextmanager
+async def fleet(folder: Path, *agents: str) -> AsyncIterator[tuple[Node, ...]]:
+    """Run a hub and some of the demo's agents."""
     planned = plan(folder, port=None)
     write_settings(planned, NO_BROKER, NO_INVENTORY)
     async with ClientSession() as http:
-        hub, agent = Node(planned, HUB, http), Node(planned, ROBOT, http)
+        nodes = tuple(Node(planned, name, http) for name in (HUB, *agents))
         try:
-            await hub.start()
-            await agent.start()
-            yield hub, agent
+            for node in nodes:
+                await node.start()
+            yield nodes
         finally:
-            await agent.end()
-            await hub.end()
+            for node in reversed(nodes):
+                await node.end()
 
 
 async def caught_up(agent: Api) -> bool | None:

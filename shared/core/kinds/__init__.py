@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
+from shared.core.kinds.booking import BOOKING
 from shared.core.kinds.equipment import EQUIPMENT
 from shared.core.kinds.kind import Kind, Lane
 from shared.core.kinds.queue import QUEUE
+from shared.core.kinds.resource import RESOURCE
 from shared.core.kinds.schedule import SCHEDULE
 from shared.core.kinds.task_kind import TASK
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (EQUIPMENT, QUEUE, TASK, SCHEDULE)}
+    {kind.name: kind for kind in (EQUIPMENT, QUEUE, TASK, SCHEDULE, RESOURCE, BOOKING)}
 )
 
 

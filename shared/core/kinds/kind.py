@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from shared.core.booking.interval import Interval
 from shared.core.event import Event
 from shared.core.policy import Policy
 from shared.core.record import Record
@@ -17,7 +18,7 @@ Row = tuple[Any, ...]
 class Lane(enum.IntEnum):
     """The two lanes of the hub's feed. A record travels in one only. Stored and sent."""
 
-    CONTROL = 0  # tasks, later bookings, roster, revocations: never behind a long backlog
+    CONTROL = 0  # tasks, bookings, later roster, revocations: never behind a long backlog
     RECORDS = 1  # the rest
 
 
@@ -58,6 +59,16 @@ class SideRow(msgspec.Struct, frozen=True):
     row: Row
 
 
+def no_parts(_record: Record) -> tuple[Row, ...]:
+    """Return no rows: a record that is one row."""
+    return ()
+
+
+def no_window(_record: Record) -> Interval | None:
+    """Return no time: a record that concerns the devices named, and no others."""
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """A kind of record: its bodies, its rules, its rows. All functions are pure.
@@ -75,8 +86,12 @@ class Kind:
         resolution: Turn a value that a person chose into ``(event kind, body)``; raises Invalid.
         table: Its typed table.
         row: Row of the typed table, in the order of its columns.
+        parts: A table that holds several rows of a record, the first column its id; None: none.
+        part_rows: Those rows, which replace the ones that stood there.
         side_rows: Rows of other tables that one applied event makes.
         devices: In the control lane, the devices that a record concerns.
+        window: In the control lane, the time in which a record concerns every device of its site,
+            Unix ms; None: never.
         related: Subjects of the same kind whose status those devices need too.
     """
 
@@ -92,5 +107,8 @@ class Kind:
     row: Callable[[Record], Row]
     side_tables: tuple[Table, ...] = ()
     side_rows: Callable[[Event], tuple[SideRow, ...]]
+    parts: Table | None = None
+    part_rows: Callable[[Record], tuple[Row, ...]] = no_parts
     devices: Callable[[Record], tuple[str, ...]]
+    window: Callable[[Record], Interval | None] = no_window
     related: Callable[[Record], tuple[str, ...]]

@@ -31,7 +31,7 @@ from shared.core.policy import choose
 from shared.core.record import Record
 from shared.core.register import EMPTY, Register
 from shared.core.vector import dominates
-from shared.store import conflicts, database, typed
+from shared.store import conflicts, database, scope, typed
 from shared.store import node as nodes
 from shared.store.journal import Verdict
 from shared.store.node import Log, Node
@@ -258,6 +258,10 @@ class _Database:
             mine = [r for r in self._records.values() if r.kind == kind.name and r.registers]
             typed.write(second, kind.table, ((None, kind.row(r)) for r in mine), Tally())
             yield from self._compare(kind.table, _table(second, kind.table), {})
+            if kind.parts is not None:
+                for record in mine:
+                    typed.replace(second, kind.parts, (), kind.part_rows(record))
+                yield from self._compare(kind.parts, _table(second, kind.parts), {})
         second.close()
 
     def _counted(self) -> list[Event]:
@@ -383,6 +387,8 @@ class _Database:
                 continue
             devices = set(kind.devices(record))
             once = devices | self._had(row)
+            if kind.window(record) is not None:
+                once.add(scope.everybody(record.site))
             others = [
                 rows[record.kind, s] for s in kind.related(record) if (record.kind, s) in rows
             ]
