@@ -180,24 +180,6 @@ def force_alone(
     return is_possible
 
 
-def retry_alone(tx: Any, task_id: str, actor: str) -> None:
-    """Leave where it is what comes after a task that is retried."""
-    task = task_actions.known(tx, task_id)
-    asked = {one.id for one in recall.followers(tx, task).held if one.recall is None}
-    retry.retry(tx, task_id, actor)
-    for one in asked:
-        withdrawn = RecallRequest(None, 0)  # of no allocation: as if it had not been asked
-        task_events.append(tx, one, task.site, "task.recall_requested", withdrawn, "hub")
-
-
-def with_successors_out(
-    tx: Any, task: Task, _terms: Terms, _states: dict[str, DeviceState]
-) -> bool:
-    """Give a task anew while a device still has what comes after it."""
-    is_free = task.status is Status.WAITING and task.allocation is None and bool(task.holders)
-    return is_free and bool(recall.followers(tx, task).held) and _is_ready(tx, task)
-
-
 def retry_unknown(tx: Any, task_id: str, actor: str) -> None:
     """Retry without looking what is known of older allocations, or has started since."""
     task = task_actions.known(tx, task_id)
@@ -475,13 +457,7 @@ DISPATCH_BUGS = (
         manners=Manners(status_of=takes_unknown_for_done),
         first=10,
     ),
-    _bug(
-        "successors are not asked back",
-        "order",
-        office=Office(
-            sit=dealing_rashly(with_successors_out), force=force_alone, retry=retry_alone
-        ),
-    ),
+    _bug("successors are not asked back", "order", "recall", office=Office(force=force_alone)),
     _bug("a group goes to several devices", "group", office=_deals(of_a_group)),
     _bug("a robot forgets the order of a group", "group", manners=Manners(heeds_groups=False)),
     _bug(

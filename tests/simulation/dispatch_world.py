@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Progress, Seat
+from shared.core.kinds.task import Allocation, Progress, Seat
 from shared.core.lifecycle import Status
 from shared.errors import SkerryError
 from shared.store.journal import Verdict
@@ -32,6 +32,8 @@ GUARD_LOST = 0.25  # of an agent's crashes
 KNOWN_SUCCESS = "SELECT device FROM attempts WHERE task = $1 AND outcome = 'succeeded'"
 ATTEMPT = """SELECT device, outcome FROM attempts
     WHERE task = $1 AND epoch = $2 AND n = $3 AND number = $4"""
+AFTER = """SELECT e.task FROM edges e JOIN tasks t ON t.id = e.task
+    WHERE e.after = $1 AND t.status = 'waiting' AND t.seated = 1 ORDER BY e.task"""
 INCARNATION = "SELECT incarnation FROM devices WHERE id = $1"
 
 
@@ -41,6 +43,7 @@ class Scribe(Meddler):
     def __init__(self, tx: Transaction, author: Author) -> None:
         super().__init__(tx)
         self._author = author
+        self._out: dict[str, Allocation] = {}  # held, after what this write deals anew
 
     def append(self, **given: Any) -> None:
         if self._tx.node.is_hub and given["kind"] in ("task.status", "task.allocated"):
@@ -72,6 +75,18 @@ class Scribe(Meddler):
             demand(rises, 3, "seat", f"{task_id} is given as {body.allocation.n} once more")
             won = [] if task.spec.repeatable else self._tx.query(KNOWN_SUCCESS, task_id)
             demand(not won, 3, "known success", f"{task_id} is dealt, though done at {won}")
+            for (other,) in self._tx.query(AFTER, task_id) if task.holders else ():
+                held = tasks.read(self._tx.record("task", other))
+                if held is not None and held.allocation is not None:
+                    self._out[other] = held.allocation
+
+    def done(self) -> None:
+        """What came after a task that is dealt anew is asked back, in the same write."""
+        for other, given in self._out.items():
+            held = tasks.read(self._tx.record("task", other))
+            is_out = held is not None and held.allocation == given and not held.is_returned
+            is_out = is_out and held is not None and held.recall is None
+            demand(not is_out, 3, "recall", f"{other} is not asked back, though it is after one")
 
 
 class DispatchWorld(World):
@@ -168,7 +183,9 @@ class DispatchWorld(World):
 
         def change(tx: Transaction) -> list[Made]:
             author = Author(node, tx, self.ghost, "ada")
-            found[:] = [deed(Scribe(tx, author))]
+            scribe = Scribe(tx, author)
+            found[:] = [deed(scribe)]
+            scribe.done()
             return author.made
 
         def answered(outcome: Outcome) -> None:
