@@ -80,6 +80,7 @@ def dealing_rashly(is_rash: Rash) -> Callable[..., Round]:
             here = [s for s in here if task.spec.device in (None, s.id)]
             if here:
                 chosen = here[hash_of(task_id) % len(here)]
+                recall.ask_back(tx, task, "hub")
                 write_seat(tx, task, Choice(chosen, {}))
         return seating.sit(tx, batch if others else [], states, terms)
 
