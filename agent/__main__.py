@@ -4,9 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from agent import app, client, settings
-from shared import program
+from shared import tls
 from shared.version import VERSION
+
+with tls.no_authorities():
+    from agent import app, client, settings
+    from shared import program
 
 
 def main(argv: Sequence[str] | None = None) -> int:

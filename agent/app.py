@@ -76,6 +76,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             explain=dispatcher.explain,
             is_stale=machines.is_stale,
             can_run=dispatcher.can_run,
+            types=lambda _: [
+                (device.site, type_) for type_ in (*dispatcher.types, *settings.queues)
+            ],
             samples=lambda: api.samples(uplink),
         )
         listen = parse_listen(settings.api.listen, "$.api.listen")
@@ -120,6 +123,7 @@ def _dispatcher(
         aging_s=settings.dispatcher.aging_s,
         limits=settings.queues,
         checker=checker,
+        has_hub=settings.hub is not None,
     )
 
 
@@ -127,21 +131,21 @@ def _drivers(settings: Settings, chance: Random) -> list[Wired]:
     """Build the drivers; the libraries of the wires are loaded only where one is configured."""
     if not settings.drivers:
         return []
+    device = settings.device.id
     try:
         build = importlib.import_module("hardware.build").build_driver
+        return [
+            Wired(
+                build(one, device=device, now_ms=system.now_ms, chance=chance),
+                one.equipment,
+                one.dwell_s,
+            )
+            for one in settings.drivers
+        ]
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"$.drivers: {error.name} is missing; install skerry[hardware]"
         ) from error
-    device = settings.device.id
-    return [
-        Wired(
-            build(one, device=device, now_ms=system.now_ms, chance=chance),
-            one.equipment,
-            one.dwell_s,
-        )
-        for one in settings.drivers
-    ]
 
 
 def _uplink(

@@ -204,7 +204,8 @@ def _stopped(task: Task, why: Stop, *, acted: bool, now_ms: int, jitter: float) 
             return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.CANCEL:
             reason = "cancelled on request"
-            return _ended(task, Signal.CANCEL, Outcome.CANCELLED, now_ms, reason=reason)
+            stopping = _cancelling(task)
+            return _ended(stopping, Signal.CANCEL, Outcome.CANCELLED, now_ms, reason=reason)
         case Stop.SHUTDOWN:
             return abandon(task, now_ms=now_ms, repeatable=not acted, reason="the agent stopped")
 
@@ -221,14 +222,21 @@ def abandon(task: Task, *, now_ms: int, repeatable: bool, reason: str) -> Progre
     if not repeatable and task.spec.on_orphan is OnOrphan.ASK:
         return _ended(task, Signal.LOSE, Outcome.UNKNOWN, now_ms, reason=reason)
     if task.cancel_asked or task.status is Status.CANCELLING:
-        if task.status is Status.RUNNING:  # the request came, and the end before its answer
-            status = move(task.status, Signal.ASK_CANCEL)
-            task = msgspec.structs.replace(task, status=status)
-        return _ended(task, Signal.CANCEL, Outcome.LOST, now_ms, reason=reason)
+        return _ended(_cancelling(task), Signal.CANCEL, Outcome.LOST, now_ms, reason=reason)
     if task.attempts_made >= ATTEMPTS_MAX:
         reason = f"{reason}, for the {task.attempts_made}th time with this task"
         return _ended(task, Signal.DIE, Outcome.LOST, now_ms, reason=reason)
     return _ended(task, Signal.REQUEUE, Outcome.LOST, now_ms, reason=reason)
+
+
+def _cancelling(task: Task) -> Task:
+    """Return the task as one that is being cancelled, also where its end came before its answer.
+
+    Or where it was taken from this device meanwhile: what is reported then is how the claim ended.
+    """
+    if task.status is not Status.RUNNING:
+        return task
+    return msgspec.structs.replace(task, status=move(task.status, Signal.ASK_CANCEL))
 
 
 def _failed(task: Task, failed: Failed, outcome: Outcome, now_ms: int, jitter: float) -> Progress:

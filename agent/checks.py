@@ -17,6 +17,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from agent import clearance
 from agent.clearance import Answer, Clearance
 from agent.settings import CheckSettings
+from shared import tls
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import Check
 
@@ -99,6 +100,7 @@ async def _post(http: ClientSession, settings: CheckSettings, question: bytes) -
         data=question,
         headers=headers,
         allow_redirects=False,
+        ssl=tls.of(settings.url),
         timeout=ClientTimeout(total=None),  # the caller bounds the whole of it
     ) as answer:
         body = await answer.content.read(ANSWER_BYTES_MAX + 1)

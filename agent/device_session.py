@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 class Progress:
     """What the uplink remembers across sessions."""
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
+    def __init__(self, now_ms: Callable[[], int], last_sync_ms: int | None = None) -> None:
         self._now_ms = now_ms
         self.stored: dict[str, int] = {}  # how far the hub holds our logs
-        self.last_sync_ms: int | None = None
+        self.last_sync_ms = last_sync_ms
         self.is_connected = False
         self._noted = asyncio.Event()
 

@@ -26,7 +26,7 @@ from agent.notes import JournalNotes, report
 from agent.orphans import settle_orphans
 from agent.pause import WaitFor, wait_for
 from agent.room import Room
-from agent.schedule import Decision
+from agent.schedule import Alone, Decision
 from agent.timers import Stop
 from shared.core import ids
 from shared.core.kinds import task as tasks
@@ -64,6 +64,7 @@ class Dispatcher:
         limits: Mapping[str, Limits] = {},
         checker: Checker | None = None,
         wait: WaitFor = wait_for,
+        has_hub: bool = True,
     ) -> None:
         self._replica = replica
         self._handlers = handlers
@@ -78,6 +79,7 @@ class Dispatcher:
         self._limits = limits
         self._checker = checker or Checker((), None, now_ms)
         self._wait = wait
+        self._alone = None if has_hub else Alone(frozenset(self.types), self._capabilities)
         self._changed = asyncio.Event()
         self._intake = Intake(
             replica, self._changed, types=self.types, aging_ms=self._aging_ms, now_ms=now_ms
@@ -114,6 +116,7 @@ class Dispatcher:
             ahead=self._backlog.groups.ahead,
             is_ours=lambda one: claim.is_ours(one, node),
             device=node.device,
+            alone=self._alone,
         )
 
     def waits(self, count: int) -> dict[str, Waiting]:
@@ -324,22 +327,23 @@ class Dispatcher:
 
     async def _run(self, acting: Acting) -> None:
         task, attempt = acting.task, acting.attempt
-        notes = JournalNotes(self._replica, task, attempt, beat=acting.beat, wait=self._wait)
-        run = Run(
-            task_id=task.id,
-            attempt_id=attempt.id,
-            number=attempt.number,
-            payload=task.spec.payload,
-            idempotency_key=task.id,
-            folder=self._folder,
-            notes=notes,
-        )
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(notes.keep(), name=f"notes of {attempt.id}")
+            notes = JournalNotes(
+                self._replica, task, attempt, beat=acting.beat, wait=self._wait, group=group
+            )
+            run = Run(
+                task_id=task.id,
+                attempt_id=attempt.id,
+                number=attempt.number,
+                payload=task.spec.payload,
+                idempotency_key=task.id,
+                folder=self._folder,
+                notes=notes,
+            )
             try:
                 result = await acting.perform(self._handlers[task.spec.type], run)
             finally:
-                keeping.cancel()
+                notes.end()
         acting.last_word = notes.unwritten
         self._ended[task.id] = result
         self._changed.set()

@@ -25,7 +25,7 @@ from shared.errors import Busy, Rejected, StoreError
 from shared.replica import Replica
 from shared.store.transaction import Change, Reading, Transaction
 
-HEALTH_S = 1.0  # drivers do not say that they were lost; who looks at a board may wait this long
+HEALTH_S = 1.0  # a cable with a loose contact is told of no more often
 OFFERED_MAX = 256  # observations that wait for one driver's dwell; a driver offers at most 64
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class Machines:
             for one in wired
         }
         self._changed = asyncio.Event()
+        self._health_changed = asyncio.Event()
         self._connections: frozenset[tuple[str, str]] = frozenset()
         self._dirty = {one.equipment for one in wired}
 
@@ -79,17 +80,19 @@ class Machines:
         if not self._wired:
             return
         self._changed.set()
+        self._health_changed.set()
         with self._replica.subscribe(self._on_changes):
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._tell_health(), name="drivers' health")
                 for one in self._wired:
+                    one.driver.watch_health(self._health_changed.set)
                     reporter = self._reporters[one.driver.id]
                     group.create_task(reporter.run(), name=f"{one.driver.id} reports")
                     group.create_task(self._serve(one, reporter), name=f"{one.driver.id} driver")
                 while True:
-                    await self._wait(self._changed, HEALTH_S)
+                    await self._changed.wait()
                     self._changed.clear()
                     await self._show()
-                    await self._tell_health()
 
     async def _serve(self, one: Wired, reporter: "_Reporter") -> None:
         """Keep a driver running: a driver's bug must not end the others (promise 6)."""
@@ -110,16 +113,19 @@ class Machines:
 
     async def _tell_health(self) -> None:
         """Have subscribers look again at equipment whose driver was lost or is back."""
-        now = self._connected()
-        flipped = {subject for driver, subject in self._connections ^ now}
-        if not flipped:
-            return
-        try:
-            await self._replica.write(partial(_announce, subjects=sorted(flipped)))
-        except (StoreError, Busy) as error:
-            log.warning("nobody is told of a driver's health yet: %s", error)
-        else:
-            self._connections = now
+        while True:
+            await self._health_changed.wait()
+            self._health_changed.clear()
+            now = self._connected()
+            flipped = {subject for _, subject in self._connections ^ now}
+            try:
+                if flipped:
+                    await self._replica.write(partial(_announce, subjects=sorted(flipped)))
+                self._connections = now
+            except (StoreError, Busy) as error:
+                log.warning("nobody is told of a driver's health yet: %s", error)
+                self._health_changed.set()
+            await self._wait(asyncio.Event(), HEALTH_S)
 
     def _connected(self) -> frozenset[tuple[str, str]]:
         return frozenset(

@@ -20,7 +20,7 @@ EVERY_S = 2.0  # a bar that moves for people; a thousand robots at that pace are
 
 
 class JournalNotes:
-    """The notes of one run. ``keep`` writes them until cancelled.
+    """The notes of one run, written in the background from the first word on until ``end``.
 
     Attributes:
         saved: What was saved last, by this run or an earlier one of the allocation.
@@ -34,6 +34,7 @@ class JournalNotes:
         *,
         beat: Callable[[], None],
         wait: WaitFor,
+        group: asyncio.TaskGroup,
     ) -> None:
         """Build the notes of a run.
 
@@ -43,6 +44,7 @@ class JournalNotes:
             attempt: The attempt.
             beat: Called with each sign of life.
             wait: How to pause between two writes.
+            group: Where the writing in the background runs.
         """
         self.saved: Any = task.reported.saved if task.reported else None
         self._replica = replica
@@ -50,6 +52,8 @@ class JournalNotes:
         self._attempt = attempt
         self._beat = beat
         self._wait = wait
+        self._group = group
+        self._keeping: asyncio.Task[None] | None = None  # most runs say nothing, and need none
         self._latest: dict[str, Any] | None = None
         self._written: dict[str, Any] | None = None
         self._dirty = asyncio.Event()
@@ -60,6 +64,14 @@ class JournalNotes:
         self._latest = value
         self._beat()
         self._dirty.set()
+        if self._keeping is None:
+            name = f"notes of {self._attempt.id}"
+            self._keeping = self._group.create_task(self._keep(), name=name)
+
+    def end(self) -> None:
+        """Write nothing more in the background: the run has ended."""
+        if self._keeping is not None:
+            self._keeping.cancel()
 
     async def save(self, state: Any) -> None:
         """Return once the step lasts.
@@ -73,7 +85,7 @@ class JournalNotes:
             self.saved = state
         self._beat()
 
-    async def keep(self) -> None:
+    async def _keep(self) -> None:
         """Write progress as it comes, the newest only, never more often than every EVERY_S."""
         while True:
             await self._dirty.wait()

@@ -18,7 +18,7 @@ from shared.core.kinds.task import Task
 from shared.core.lifecycle import Status
 from shared.core.waiting import Hold, Reason
 
-QUEUE, LOCK, ASK = "queue", "lock", "ask"
+QUEUE, GROUP, LOCK, ASK = "queue", "group", "lock", "ask"
 
 Gate = tuple[str, ...]  # its kind, then what it is about
 Gates = tuple[Gate, ...]
@@ -32,6 +32,7 @@ class Room(msgspec.Struct, frozen=True):
         running: Ids of those that run, the oldest first.
         asking: Ids of those that keep their place while their checks are being asked.
         types: Both by type.
+        groups: Which of both keeps each group, by (site, group).
         holders: Which of both holds each local lock.
         cleared: What is known of the checks of tasks that were asked about.
         asked: Tasks that wait for a permit asked for, by their gate ``ask``.
@@ -44,6 +45,7 @@ class Room(msgspec.Struct, frozen=True):
     running: tuple[str, ...] = ()
     asking: tuple[str, ...] = ()
     types: Mapping[str, tuple[str, ...]] = {}
+    groups: Mapping[tuple[str, str], str] = {}
     holders: Mapping[str, str] = {}
     cleared: Mapping[str, Clearance] = {}
     asked: Mapping[Gate, tuple[str, ...]] = {}
@@ -60,9 +62,18 @@ class Room(msgspec.Struct, frozen=True):
 def gates(task: Task) -> Gates:
     """Return the gates that a task must find open when it starts."""
     spec = task.spec
-    queue = (QUEUE, task.site, spec.type)
-    locks = tuple((LOCK, lock) for lock in spec.local_locks)
-    return (queue, *locks, ask_gate(task)) if must_ask(task) else (queue, *locks)
+    found: list[Gate] = [(QUEUE, task.site, spec.type)]
+    if spec.group is not None:
+        found.append((GROUP, task.site, spec.group))
+    found += [(LOCK, lock) for lock in spec.local_locks]
+    if must_ask(task):
+        found.append(ask_gate(task))
+    return tuple(found)
+
+
+def _group_of(task: Task) -> Mapping[tuple[str, str], str]:
+    """Return what a task keeps from the rest of its group while it runs."""
+    return {} if task.spec.group is None else {(task.site, task.spec.group): task.id}
 
 
 def ask_gate(task: Task) -> Gate:
@@ -95,12 +106,16 @@ def with_runs(room: Room, tasks: Iterable[Task]) -> Room:
     """Return the room in which these tasks run, started before now."""
     running: list[str] = []
     types: dict[str, tuple[str, ...]] = {}
+    groups: dict[tuple[str, str], str] = {}
     holders: dict[str, str] = {}
     for task in tasks:
         running.append(task.id)
         types[task.spec.type] = (*types.get(task.spec.type, ()), task.id)
+        groups.update(_group_of(task))
         holders.update(dict.fromkeys(task.spec.local_locks, task.id))
-    return msgspec.structs.replace(room, running=tuple(running), types=types, holders=holders)
+    return msgspec.structs.replace(
+        room, running=tuple(running), types=types, groups=groups, holders=holders
+    )
 
 
 def with_run(room: Room, task: Task, now_ms: int) -> Room:
@@ -113,6 +128,7 @@ def with_run(room: Room, task: Task, now_ms: int) -> Room:
         room,
         running=(*room.running, task.id),
         types={**room.types, type_: (*room.types.get(type_, ()), task.id)},
+        groups={**room.groups, **_group_of(task)},
         holders={**room.holders, **dict.fromkeys(task.spec.local_locks, task.id)},
         starts=starts,
     )
@@ -128,6 +144,7 @@ def with_asking(room: Room, task: Task) -> Room:
         room,
         asking=(*room.asking, task.id),
         types={**room.types, type_: (*room.types.get(type_, ()), task.id)},
+        groups={**room.groups, **_group_of(task)},
         holders={**room.holders, **dict.fromkeys(task.spec.local_locks, task.id)},
         cleared={**room.cleared, task.id: Asking()},
     )
@@ -155,6 +172,8 @@ def holds(room: Room, gate: Gate, now_ms: int, own: str = "") -> tuple[Hold, ...
     kind, *about = gate
     if kind == LOCK:
         return _locked(room, about[0], own)
+    if kind == GROUP:
+        return _grouped(room, about[0], about[1], own)
     if kind == ASK:
         return _many_ask(room, gate)
     return _queue(room, about[0], about[1], now_ms, own)
@@ -165,9 +184,14 @@ def is_open(room: Room, now_ms: int, gate: Gate) -> bool:
     return not holds(room, gate, now_ms)
 
 
-def all_holds(room: Room, task: Task, now_ms: int) -> tuple[Hold, ...]:
-    """Return what keeps any of the gates of a task shut."""
-    return tuple(hold for gate in gates(task) for hold in holds(room, gate, now_ms, task.id))
+def all_holds(room: Room, task: Task, now_ms: int, *, but: str | None = None) -> tuple[Hold, ...]:
+    """Return what keeps any of the gates of a task shut, but those of one kind."""
+    return tuple(
+        hold
+        for gate in gates(task)
+        if gate[0] != but
+        for hold in holds(room, gate, now_ms, task.id)
+    )
 
 
 def full(room: Room) -> Hold:
@@ -211,6 +235,14 @@ def _locked(room: Room, lock: str, own: str) -> tuple[Hold, ...]:
     return (Hold(Status.BLOCKED, Reason("lock", holder, f"{holder} holds {lock}")),)
 
 
+def _grouped(room: Room, site: str, group: str, own: str) -> tuple[Hold, ...]:
+    """One at a time, also where one that was submitted earlier comes while a later one runs."""
+    other = room.groups.get((site, group))
+    if other is None or other == own:
+        return ()
+    return (Hold(Status.BLOCKED, Reason("group", other, f"{other} of group {group} runs")),)
+
+
 def _many_ask(room: Room, gate: Gate) -> tuple[Hold, ...]:
     """As many ask as could run: more would have the hub reserve for tasks that have no room."""
     asking = room.asked.get(gate, ())
@@ -224,10 +256,11 @@ def _queue(room: Room, site: str, type_: str, now_ms: int, own: str) -> tuple[Ho
     if (site, type_) in room.paused:
         found.append(Hold(Status.QUEUED, reasons.paused(type_, room.paused[site, type_])))
     allowed = room.limits.get(type_, rates.NONE)
-    running = tuple(task_id for task_id in room.types.get(type_, ()) if task_id != own)
-    if allowed.concurrency is not None and len(running) >= allowed.concurrency:
-        text = f"{len(running)} of type {type_} run here, at most {allowed.concurrency} may"
-        found.append(_busy(text, running[0]))
+    if allowed.concurrency is not None:
+        running = [task_id for task_id in room.types.get(type_, ()) if task_id != own]
+        if len(running) >= allowed.concurrency:
+            text = f"{len(running)} of type {type_} run here, at most {allowed.concurrency} may"
+            found.append(_busy(text, running[0]))
     if allowed.rate is not None:
         free_ms = rates.free_ms(allowed.rate, room.starts.get(type_, ()))
         if free_ms is not None and free_ms > now_ms:

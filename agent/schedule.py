@@ -21,6 +21,18 @@ from shared.core.waiting import Hold, Reason, StatusOf, Waiting
 Ahead = Callable[[Task], str | None]  # the member before a task in its group, None: none
 
 
+class Alone(msgspec.Struct, frozen=True):
+    """A device that no hub is set up for: what it cannot run itself, nobody gives to another.
+
+    Attributes:
+        types: Task types that it runs.
+        capabilities: What it has.
+    """
+
+    types: frozenset[str]
+    capabilities: frozenset[str]
+
+
 class Decision(msgspec.Struct, frozen=True):
     """What to do with the waiting tasks that were looked at.
 
@@ -113,13 +125,28 @@ def explain(
     ahead: Ahead,
     is_ours: Callable[[Task], bool],
     device: str,
+    alone: Alone | None = None,
 ) -> Waiting | None:
-    """Return why any one task waits, seen from this device; None if it does not wait."""
+    """Return why any one task waits, seen from this device; None if it does not wait.
+
+    Args:
+        task: The task.
+        now_ms: Wall clock, Unix ms.
+        room: What is taken.
+        status_of: Statuses of the tasks that it comes after.
+        ahead: Who is before a task in its group.
+        is_ours: Whether this device may start a task.
+        device: This device.
+        alone: What it can do, if no hub is set up; None: one is.
+    """
     if task.status is not Status.WAITING:
         return None
     seat = task.allocation
     if seat is None:
-        return reasons.blocked_on_device("the hub has not chosen a device yet", task.spec.device)
+        words = (
+            "the hub has not chosen a device yet" if alone is None else _left(task, device, alone)
+        )
+        return reasons.blocked_on_device(words, task.spec.device)
     if seat.device != device:
         theirs = reasons.why(task, now_ms, status_of)
         return theirs or reasons.queued(f"{seat.device} has it", seat.device)
@@ -133,6 +160,23 @@ def explain(
     if room.capacity == 0 and found.status is Status.QUEUED:
         return reasons.blocked_on_device(f"{device} runs no tasks", device)
     return found
+
+
+def _left(task: Task, device: str, alone: Alone) -> str:
+    """Return why a task that this device did not take stays where it is, without a hub."""
+    spec = task.spec
+    missing = ", ".join(sorted(set(spec.requires) - alone.capabilities))
+    if spec.device not in (None, device):
+        return f"it is for {spec.device}, and no hub is set up here to give it there"
+    if spec.type not in alone.types:
+        why_not = f"{device} runs no tasks of type {spec.type}"
+    elif missing:
+        why_not = f"{device} does not have {missing}"
+    elif spec.asks_hub:
+        return "only a hub can give leave to start it, and none is set up here"
+    else:
+        why_not = f"{device} cannot tell alone whether it may start"
+    return f"{why_not}, and no hub is set up here to give it to another device"
 
 
 def _doom(task: Task, status_of: StatusOf) -> str | None:
@@ -149,7 +193,8 @@ def _holds(
         text = f"{before} is before it in group {task.spec.group}"
         found.append(Hold(Status.BLOCKED, Reason("group", before, text)))
     found += rooms.unchecked(room, task, now_ms)
-    found += rooms.all_holds(room, task, now_ms)
+    # Whoever is right before it in its group is reason enough, whether that runs or waits.
+    found += rooms.all_holds(room, task, now_ms, but=rooms.GROUP if before else None)
     if rooms.needs_permit(task) and not rooms.must_ask(task):
         found.append(rooms.without_permit(task))
     elif not found and room.is_full:

@@ -1,7 +1,8 @@
 """The uplink: connects to the hub, runs sessions, comes back after every break.
 
-A cut made on purpose (``/api/uplink``) is kept in ``uplink.json`` and survives a restart. Nothing
-here is needed for local work: the uplink only carries what lasts already.
+A cut made on purpose (``/api/uplink``) is kept in ``uplink.json`` and survives a restart, and so
+does when the last sync was, to a minute after a crash. Nothing here is needed for local work: the
+uplink only carries what lasts already.
 """
 
 import asyncio
@@ -12,12 +13,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout, WSServerHandshakeError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from agent.device_session import DeviceSession, Progress
+from shared import tls
 from shared.core import instants
 from shared.errors import LinkDown, SkerryError
 from shared.link import HEARTBEAT_S
@@ -32,6 +35,7 @@ FILE = "uplink.json"
 CONNECT_S = 10
 RETRY_BASE_S = 0.25
 STOOD_MS = 500
+KEEP_EVERY_S = 60.0  # writes of the time of the last sync: an fsync each, and it is only shown
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +51,9 @@ class UplinkStatus(msgspec.Struct, frozen=True):
     last_error: str | None
 
 
-class _Switch(msgspec.Struct, frozen=True):
+class _Kept(msgspec.Struct, frozen=True):
     enabled: bool = True
+    last_sync_ms: int | None = None
 
 
 class Uplink:
@@ -92,8 +97,9 @@ class Uplink:
         self._boot_ms = boot_ms
         self._chance = chance
         self._status_of = status
-        self._progress = Progress(now_ms)
-        self._switch = self._load_switch()
+        self._kept = self._load()
+        self._keeping = asyncio.Lock()  # of the file: each write goes out from the one before
+        self._progress = Progress(now_ms, self._kept.last_sync_ms)
         self._turned = asyncio.Event()
         self._session: DeviceSession | None = None
         self._last_error: str | None = None
@@ -101,9 +107,9 @@ class Uplink:
     def status(self) -> UplinkStatus:
         """Return how the uplink is at present."""
         return UplinkStatus(
-            enabled=self._switch.enabled,
+            enabled=self._kept.enabled,
             # Cut on purpose it carries nothing more, though the socket may take a moment to close.
-            connected=self._switch.enabled and self._progress.is_connected,
+            connected=self._kept.enabled and self._progress.is_connected,
             hub=self._url,
             backlog=self.backlog,
             last_sync_at=instants.text_or_none(self._progress.last_sync_ms),
@@ -120,9 +126,7 @@ class Uplink:
 
     async def set_enabled(self, enabled: bool) -> None:
         """Cut the link on purpose, or mend it; durable before it takes effect."""
-        switch = _Switch(enabled)
-        await asyncio.to_thread(_save, self._folder / FILE, switch)
-        self._switch = switch
+        await self._keep(enabled=enabled)
         self._turned.set()
 
     async def send_rest(self, most_s: float) -> None:
@@ -146,7 +150,7 @@ class Uplink:
             async with ClientSession(timeout=timeout) as client:
                 while True:
                     self._turned.clear()
-                    if self._switch.enabled:
+                    if self._kept.enabled:
                         await self._until_turned(client)
                     else:
                         await self._turned.wait()
@@ -155,8 +159,10 @@ class Uplink:
         """Stay connected until somebody turns the switch."""
         async with asyncio.TaskGroup() as tasks:
             staying = tasks.create_task(self._stay_connected(client), name="uplink-session")
+            keeping = tasks.create_task(self._keep_syncs(), name="uplink-syncs")
             await self._turned.wait()
             staying.cancel()
+            keeping.cancel()
 
     async def _stay_connected(self, client: ClientSession) -> None:
         while True:
@@ -186,6 +192,7 @@ class Uplink:
                 heartbeat=HEARTBEAT_S,
                 max_msg_size=frames.MESSAGE_BYTES_MAX,
                 compress=0,
+                ssl=tls.of(self._url),
             ) as socket:
                 session = DeviceSession(
                     socket,
@@ -216,6 +223,7 @@ class Uplink:
             self._session = None
             self._progress.note_down()
             await self._keep_stored()
+            await self._keep_sync()
         this = asyncio.current_task()
         if this is not None and this.cancelling():
             # The link broke in the very moment in which we were cancelled: the task groups of a
@@ -248,6 +256,28 @@ class Uplink:
             except SkerryError as error:  # a full disk must not end the uplink; it is advice
                 log.info("could not keep how far the hub holds our logs: %s", error)
 
+    async def _keep_syncs(self) -> None:
+        """Remember now and then when the last sync was: a session may last for weeks."""
+        while True:
+            await self._progress.noted()
+            await self._keep_sync()
+            await asyncio.sleep(KEEP_EVERY_S)
+            await self._keep_sync()  # what was synced meanwhile, if nothing follows
+
+    async def _keep_sync(self) -> None:
+        try:
+            await asyncio.shield(self._keep(last_sync_ms=self._progress.last_sync_ms))
+        except OSError as error:  # a full disk must not end the uplink; it is advice
+            log.info("could not keep when the last sync was: %s", error)
+
+    async def _keep(self, **fields: Any) -> None:
+        """Change what is kept; durable on return."""
+        async with self._keeping:
+            kept = msgspec.structs.replace(self._kept, **fields)
+            if kept != self._kept:
+                await asyncio.to_thread(_save, self._folder / FILE, kept)
+                self._kept = kept
+
     def _hear(self, changes: list[Change]) -> None:
         if self._session is not None and changes:
             self._session.ring()
@@ -260,14 +290,14 @@ class Uplink:
             now_ms=self._now_ms(),
         )
 
-    def _load_switch(self) -> _Switch:
+    def _load(self) -> _Kept:
         try:
-            return msgspec.json.decode((self._folder / FILE).read_bytes(), type=_Switch)
+            return msgspec.json.decode((self._folder / FILE).read_bytes(), type=_Kept)
         except FileNotFoundError:
-            return _Switch()
+            return _Kept()
         except msgspec.DecodeError as error:
             log.warning("%s is unreadable (%s): the uplink stays enabled", FILE, error)
-            return _Switch()
+            return _Kept()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -278,10 +308,10 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-def _save(path: Path, switch: _Switch) -> None:
+def _save(path: Path, kept: _Kept) -> None:
     fresh = path.with_suffix(".tmp")
     with fresh.open("wb") as file:
-        file.write(msgspec.json.encode(switch))
+        file.write(msgspec.json.encode(kept))
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

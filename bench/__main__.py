@@ -10,7 +10,18 @@ from types import MappingProxyType
 
 import msgspec
 
-from bench import catchup, decision, idle, probe, queries, restart, tasks, writes
+from bench import (
+    catchup,
+    decision,
+    idle,
+    probe,
+    programs,
+    queries,
+    restart,
+    submissions,
+    tasks,
+    writes,
+)
 from bench.figures import Figure, figure, line, table
 from bench.sizes import FULL, QUICK, Sizes
 from shared.program import settle_memory
@@ -28,6 +39,7 @@ BENCHES: Mapping[str, Bench] = MappingProxyType(
         "restart": restart.run,
         "decision": decision.run,
         "queries": queries.run,
+        "submissions": submissions.run,
     }
 )
 
@@ -39,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.repetitions:
         sizes = msgspec.structs.replace(sizes, repetitions=arguments.repetitions)
     names = tuple(dict.fromkeys(arguments.names)) or tuple(BENCHES)
+    programs.compile_all()
     with tempfile.TemporaryDirectory(prefix="skerry-bench-", dir=arguments.folder) as folder:
         figures = asyncio.run(measure(names, sizes, Path(folder)))
     sys.stderr.write(table(figures) + "\n")

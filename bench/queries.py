@@ -1,6 +1,5 @@
-"""Lists and counts among ten thousand and among a million tasks; submissions to a real hub."""
+"""Lists and counts among ten thousand and among a million tasks."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -8,10 +7,9 @@ from time import perf_counter
 from typing import Any
 
 import msgspec
-from aiohttp import ClientSession
 
-from bench import many_tasks, nodes, programs
-from bench.figures import Figure, Rate, Target, figure
+from bench import many_tasks, nodes
+from bench.figures import Figure, Target, figure
 from bench.sizes import Sizes
 from hub.explain import HubExplain
 from shared import system
@@ -29,15 +27,13 @@ LIMIT = 50
 UNFINISHED = 50  # tasks that wait or run, of any number: a fleet's work does not grow with its past
 MEDIAN_MS = Target(5, at_most=True)
 FLAT = Target(2, at_most=True)
-CLIENTS = 64
-SUBMISSION = b'{"type": "deliver", "payload": {"to": "ward-7"}, "priority": "high"}'
 
 Question = Callable[[Reading], Any]
 _encode = msgspec.json.Encoder().encode
 
 
 async def run(sizes: Sizes, folder: Path) -> list[Figure]:
-    """Measure the questions in both sizes in turns, then the submissions."""
+    """Measure the questions in both sizes in turns."""
     small, large = sizes.few_tasks, sizes.many_tasks
     for count in (small, large):
         many_tasks.build(folder / str(count), count, UNFINISHED)
@@ -55,12 +51,7 @@ async def run(sizes: Sizes, folder: Path) -> list[Figure]:
     found: list[Figure] = []
     for name, by_count in samples.items():
         found += _figures(name, by_count, small, large)
-    submitted = [
-        await _submissions_s(folder / f"submit-{number}", sizes.rate_s)
-        for number in range(sizes.repetitions)
-    ]
-    name = f"{CLIENTS} clients submit by REST"
-    return [*found, figure("queries", name, "tasks/s", submitted)]
+    return found
 
 
 def _figures(
@@ -135,56 +126,3 @@ async def _ask(replica: Replica, question: Question, times: int) -> tuple[float,
         taken.append((perf_counter() - start) * 1000)
     taken.sort()
     return median(taken), taken[-(-99 * times // 100) - 1]
-
-
-# ------------------------------------------------------------------ submissions
-
-
-async def _submissions_s(folder: Path, seconds: float) -> float:
-    """Return how many tasks a second a hub takes durably; its clients share its two cores."""
-    port = programs.free_port()
-    settings = programs.write_hub_settings(folder, port)
-    arguments = ("serve", "--config", settings)
-    async with programs.running(folder / "hub.log", "hub", *arguments) as program:
-        await program.until_ready(port)
-        start = perf_counter()
-        async with asyncio.TaskGroup() as group:
-            running = [
-                group.create_task(_submit_on(port, start + seconds), name=f"client-{number}")
-                for number in range(CLIENTS)
-            ]
-        taken = Rate(sum(one.result() for one in running), perf_counter() - start)
-        held = await _total(port)
-    if held != taken.count:
-        raise RuntimeError(f"{taken.count} tasks were acknowledged, and the hub counts {held}")
-    return taken.per_s
-
-
-async def _submit_on(port: int, until_s: float) -> int:
-    """Submit until a moment; a bare socket, so that little of the client is in the figure."""
-    reader, writer = await asyncio.open_connection(programs.HOST, port)
-    head = (
-        f"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {programs.TOKEN}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(SUBMISSION)}\r\n\r\n"
-    )
-    request = head.encode() + SUBMISSION
-    count = 0
-    try:
-        while perf_counter() < until_s:
-            writer.write(request)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            if not answer.startswith(b"HTTP/1.1 201"):
-                raise RuntimeError(answer.decode())
-            length = answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
-            await reader.readexactly(int(length))
-            count += 1
-    finally:
-        writer.close()
-    return count
-
-
-async def _total(port: int) -> int:
-    headers = {"Authorization": f"Bearer {programs.TOKEN}"}
-    url = f"http://{programs.HOST}:{port}/api/tasks/summary"
-    async with ClientSession(headers=headers) as client, client.get(url) as answer:
-        return int((await answer.json())["total"])

@@ -54,6 +54,10 @@ class Button:
         """Whether the port is open."""
         return self._health.current
 
+    def watch_health(self, changed: Callable[[], None]) -> None:
+        """Have ``changed`` called after each change of health."""
+        self._health.watch(changed)
+
     def desire(self, state: State | None) -> None:
         """Do nothing: the box has no lamp."""
 

@@ -1,5 +1,6 @@
 """The Protocol that every driver keeps, and the values that cross it."""
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -49,6 +50,9 @@ class Driver(Protocol):
     @property
     def health(self) -> Health:
         """Whether the device is reached now, and since when."""
+
+    def watch_health(self, changed: Callable[[], None]) -> None:
+        """Have ``changed`` called after each change of ``health``, on the event loop's thread."""
 
     def desire(self, state: State | None) -> None:
         """Have the device show ``state``, or nothing.

@@ -109,6 +109,10 @@ class MqttMachine:
         """Whether the broker is reached; the machine itself may be away."""
         return self._health.current
 
+    def watch_health(self, changed: Callable[[], None]) -> None:
+        """Have ``changed`` called after each change of health."""
+        self._health.watch(changed)
+
     def desire(self, state: State | None) -> None:
         """Tell the machine what to show, now and after each reconnect."""
         order = Order(state)

@@ -1,8 +1,9 @@
 """An MQTT 3.1.1 session: the only file that knows aiomqtt and paho.
 
-Two things are done through private names of aiomqtt 2.5 (hence the pin below 2.6, and a test):
+Three things are done through private names of aiomqtt 2.5 (hence the pin below 2.6, and tests):
 paho's manual acknowledgement, without which aiomqtt acknowledges a message before anyone has stored
-it, and paho's ``disconnect``, without which a connection refused half-way leaks its socket.
+it, paho's ``disconnect``, without which a connection refused half-way leaks its socket, and how
+often paho is asked whether the broker must hear of us: aiomqtt asks each second.
 """
 
 import contextlib
@@ -12,10 +13,12 @@ import aiomqtt
 import msgspec
 from paho.mqtt.reasoncodes import ReasonCode
 
+from hardware.look import until_next_look
 from hardware.reconnect import WireDown, honour_cancel
 from hardware.settings import broker_address
 
-KEEPALIVE_S = 20  # a machine that vanished is known to the others after 1.5 times this
+KEEPALIVE_S = 20
+"""A machine that vanished is known to the others after 1.5 times this; LOOK_S fits in between."""
 ANSWER_WAIT_S = 10.0
 FAREWELL_WAIT_S = 2.0
 INCOMING_MAX = 4096
@@ -47,6 +50,14 @@ class Presence(msgspec.Struct, frozen=True):
     topic: str
     here: bytes = b"online"
     gone: bytes = b"offline"
+
+
+class _Client(aiomqtt.Client):
+    """Wakes a machine at rest no more often than it must."""
+
+    async def _misc_loop(self) -> None:
+        while self._client.loop_misc() == _OK:
+            await until_next_look()
 
 
 class Session:
@@ -138,7 +149,7 @@ async def open_session(
         BrokerDown: The broker does not answer or refuses.
     """
     host, port = broker_address(url)
-    client = aiomqtt.Client(
+    client = _Client(
         host,
         port,
         identifier=client_id,

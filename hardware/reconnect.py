@@ -16,12 +16,17 @@ class WireDown(SkerryError):
 
 
 class HealthLog:
-    """Holds a driver's health; dates and logs each change of it."""
+    """Holds a driver's health; dates, logs and tells each change of it."""
 
     def __init__(self, name: str, now_ms: Callable[[], int]) -> None:
         self.current = Health(connected=False, detail="not started", since_ms=now_ms())
         self._name = name
         self._now_ms = now_ms
+        self._changed: Callable[[], None] = lambda: None
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have ``changed`` called after each change."""
+        self._changed = changed
 
     def connected(self, detail: str) -> None:
         """The device is reached."""
@@ -37,6 +42,7 @@ class HealthLog:
             return
         self.current = Health(connected=connected, detail=detail, since_ms=self._now_ms())
         log.log(logging.INFO if connected else logging.WARNING, "%s: %s", self._name, detail)
+        self._changed()
 
 
 class Backoff:

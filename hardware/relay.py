@@ -65,6 +65,10 @@ class RelayLight:
         """Whether the board takes frames now."""
         return self._health.current
 
+    def watch_health(self, changed: Callable[[], None]) -> None:
+        """Have ``changed`` called after each change of health."""
+        self._health.watch(changed)
+
     def desire(self, state: State | None) -> None:
         """Light exactly the lamp of ``state``; None: all dark."""
         if state is not self._desired:

@@ -58,6 +58,10 @@ class SerialDevice:
         """Whether the port is open; the device itself may be switched off."""
         return self._health.current
 
+    def watch_health(self, changed: Callable[[], None]) -> None:
+        """Have ``changed`` called after each change of health."""
+        self._health.watch(changed)
+
     @property
     def bytes_max(self) -> int:
         """How long a request may be, bytes of UTF-8."""

@@ -191,17 +191,20 @@ def cost_terms(device: DeviceState, load: int, where: Goal) -> dict[str, float]:
         terms["zone"] = 0.0 if device.zone == where.zone else 1.0
         cost += ZONE_COST * terms["zone"]
     if where.at is not None:
-        terms["distance_m"] = round(_distance_m(device, where.at), 1)
-        cost += METRE_COST * terms["distance_m"]
+        known_m = _distance_m(device, where.at)
+        metres = FAR_M if known_m is None else round(known_m, 1)
+        # A term of its own: people must not be shown a way that nobody knows.
+        terms["distance_assumed_m" if known_m is None else "distance_m"] = metres
+        cost += METRE_COST * metres
     if device.battery_pct is not None:
         terms["battery_pct"] = device.battery_pct
         cost += BATTERY_COST * (1 - device.battery_pct / 100)
     return terms | {"cost": round(cost, 6)}
 
 
-def _distance_m(device: DeviceState, at: tuple[float, float]) -> float:
+def _distance_m(device: DeviceState, at: tuple[float, float]) -> float | None:
     if device.x_m is None or device.y_m is None:
-        return FAR_M
+        return None
     return math.hypot(device.x_m - at[0], device.y_m - at[1])
 
 

@@ -16,6 +16,7 @@ from hub import (
     asking,
     booking_routes,
     deciding,
+    fleet,
     lock_routes,
     outbox,
     resource_routes,
@@ -90,8 +91,10 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
                 lambda task: sitter.waits(task) or granter.waits(task),
                 gateway.told,
             ),
+            away=lambda reading, device: fleet.absence(reading, device, gateway.connected()),
             retry=retry,
             ask=asking.answer(system.now_ms),
+            types=fleet.types,
             samples=lambda: api.samples(gateway.connected),
         )
         app = make_app(

@@ -17,6 +17,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, T
 from hub import outbox, webhook_event
 from hub.outbox import Found, Letter
 from hub.settings import Webhook
+from shared import tls
 from shared.core import instants
 from shared.core.task_view import TaskView
 from shared.errors import StoreClosed, StoreCorrupt, StoreError
@@ -182,6 +183,7 @@ class Courier:
                 data=body,
                 headers=headers,
                 allow_redirects=False,  # the signed body is for this receiver, not for another
+                ssl=tls.of(self._webhook.url),
                 timeout=self._timeout,
             ) as answer:
                 return answer.status

@@ -7,6 +7,7 @@ from hub.allocation import Need
 from hub.groups import Turn
 from hub.round import Room, Round, Terms
 from hub.seats import ACTOR, cancel, expire, who_cancels, write_seat, write_status
+from shared.api.followers import waiting_for
 from shared.core import record as records
 from shared.core.clock import Stamp, at_ms
 from shared.core.kinds import task as tasks
@@ -50,7 +51,7 @@ def is_late(task: Task, terms: Terms, found: Round) -> bool:
         return False
     if late.at_ms <= terms.now_ms:
         return True
-    found.look_again(task.id, terms.boot_ms + late.at_ms - terms.now_ms)
+    found.look_at(task.id, late.at_ms)
     return False
 
 
@@ -87,13 +88,7 @@ def _turn(tx: Transaction, task: Task) -> Turn | Waiting:
     """Say whether it is a task's turn, as far as other tasks go."""
     after = recall.ask_back(tx, task, ACTOR).held if task.holders else ()
     if after:
-        return Waiting(
-            Status.BLOCKED,
-            tuple(
-                Reason("recall", one.id, f"{one.id}, which comes after it, is asked back first")
-                for one in after
-            ),
-        )
+        return waiting_for(after)
     return _edge_in_doubt(tx, task) or groups.turn(tx, task)
 
 
@@ -116,7 +111,7 @@ def _need(task: Task, record: Record, terms: Terms, found: Round) -> Need:
     again_ms = at_ms(Stamp(given_back.header.at)) + REFUSED_MS
     if again_ms <= terms.now_ms:
         return wanted
-    found.look_again(task.id, terms.boot_ms + again_ms - terms.now_ms)
+    found.look_at(task.id, again_ms)
     return msgspec.structs.replace(wanted, but=refused_by)
 
 

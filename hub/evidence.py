@@ -6,8 +6,9 @@ known success bars another run, and an order constraint waits until all that was
 
 import msgspec
 
-from shared.core.kinds.task import Failure, Outcome, Task
-from shared.core.kinds.task_spec import Spec
+from shared.core import doubt
+from shared.core.doubt import Last
+from shared.core.kinds.task import Failure, Task
 from shared.core.lifecycle import ACTING
 from shared.store.transaction import Reading
 
@@ -34,16 +35,14 @@ def success(reading: Reading, task: Task) -> Success | None:
 
 
 def still_open(reading: Reading, task: Task) -> tuple[int, ...]:
-    """Return the older allocations of a task that may still act, or act again.
-
-    Those are the ones taken from a device without its word, until its report of the end arrives
-    or somebody declares them over.
-    """
-    doubtful = [n for n in task.seat.moved if n not in task.seat.over]
-    if not doubtful:
+    """Return the older allocations of a task that may still act, or act again."""
+    if not doubt.is_in_doubt(task):
         return ()
-    last = {n: rest for n, *rest in reading.query(LAST, task.id)}
-    return tuple(n for n in doubtful if n not in last or not _is_end(task.spec, *last[n]))
+    last = {
+        n: Last(number, outcome, error is not None and _failure(error).permanent)
+        for n, number, outcome, error in reading.query(LAST, task.id)
+    }
+    return doubt.still_open(task, last)
 
 
 def may_act(task: Task) -> bool:
@@ -54,17 +53,5 @@ def may_act(task: Task) -> bool:
     held = task.allocation
     if held is None:
         return False
-    waits_for_permit = task.spec.asks_hub and held.epoch is not None and not task.is_permitted
+    waits_for_permit = task.spec.asks_hub and held.epoch is not None and not task.was_permitted
     return task.status in ACTING or not waits_for_permit
-
-
-def _is_end(spec: Spec, number: int, outcome: str | None, error: str | None) -> bool:
-    """Say whether no attempt follows the one that ended so, under the same allocation."""
-    match outcome:
-        case Outcome.SUCCEEDED | Outcome.CANCELLED:
-            return True
-        case Outcome.FAILED | Outcome.TIMED_OUT:
-            is_permanent = error is not None and _failure(error).permanent
-            return is_permanent or number >= spec.max_attempts
-        case _:  # running, lost and run again, or unknown
-            return False

@@ -1,12 +1,14 @@
 """The devices as the hub knows them, in memory: their rows, and which of them are connected."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from typing import Any
 
 import msgspec
 
 from hub.allocation import BATTERY, Battery, DeviceState
+from shared.core import instants
+from shared.core.task_view import Absence
 from shared.store.transaction import Reading
 
 _COLUMNS = (
@@ -15,6 +17,10 @@ _COLUMNS = (
 )
 ALL = f"SELECT {_COLUMNS} FROM devices"  # noqa: S608 - ours
 ONE = f"SELECT {_COLUMNS} FROM devices WHERE id = $1"  # noqa: S608 - ours
+
+SEEN = "SELECT last_seen_at FROM devices WHERE id = $1"
+
+TYPES = "SELECT DISTINCT site, types FROM devices"
 
 
 class Fleet:
@@ -51,6 +57,21 @@ class Fleet:
         if changed:
             self._states = states
         return changed
+
+
+def absence(reading: Reading, device: str, connected: Set[str]) -> Absence | None:
+    """Return since when a device has not been heard; None: it is here."""
+    if device in connected:
+        return None
+    found = reading.query(SEEN, device)
+    return Absence(device, instants.text(found[0][0]) if found else None)
+
+
+def types(reading: Reading) -> Iterator[tuple[str, str]]:
+    """Yield site and type of the tasks that devices run, connected or not."""
+    for site, known in reading.query(TYPES):
+        for type_ in json.loads(known):
+            yield site, type_
 
 
 def rows(reading: Reading, devices: Collection[str] | None) -> list[tuple[Any, ...]]:

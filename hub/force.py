@@ -76,7 +76,7 @@ def _mates(tx: Transaction, task: Task, device: str) -> tuple[Task, ...]:
     found = tuple(task_actions.known(tx, other) for other in groups.mates(tx, task, device))
     for one in found:
         if one.status is Status.UNKNOWN:
-            raise IllegalMove(f"nobody knows how {one.id} of its group ended; settle that first")
+            raise IllegalMove(f"the outcome of {one.id} of its group is unknown; settle that first")
     return tuple(one for one in found if one.allocation is not None)
 
 
@@ -85,12 +85,12 @@ def _move(tx: Transaction, task: Task, choice: allocation.Choice, actor: str, wo
     permits.release_all(tx, task.id)
     task_events.withdraw_cancel(tx, task, actor)
     moved = evidence.may_act(task)
-    seats.write_seat(tx, task, choice, actor=actor, reason=words, moved=moved)
+    seats.write_seat(tx, task, choice, actor=actor, reason=words, moved=moved, anew=True)
 
 
 def _why_not(task: Task) -> str:
     if task.status is Status.UNKNOWN:
-        return "nobody knows how the task ended; settle it"
+        return "the outcome of the task is unknown; settle it"
     if task.status not in MOVABLE:
         return f"the task is {task.status}; there is nothing to move"
     return "nobody has the task; the hub gives it to a device as soon as one can take it"

@@ -25,6 +25,10 @@ from shared.sync.frame import DeviceStatus, Hello, WaitNote, Welcome
 SESSIONS_MAX = 5000  # sockets; a thousand devices and their half-open predecessors fit
 RETRY_AFTER_S = 5  # half-open sockets are found dead within a heartbeat or two
 GREETING_S = 10  # for a device to say who it is: a silent socket must not hold a session
+SHOWN_MAX = 20  # tasks of a device that came or went, told anew to who watches; lists show all
+# What acts comes first: the statuses are in the order of the index.
+HELD = """SELECT id FROM tasks WHERE device = $1 AND status IN ('cancelling', 'running', 'waiting')
+    AND seated = 1 LIMIT $2"""
 BESIDE_RECORDS = frozenset({"conflict", "device"})  # kinds of change that no feed carries
 
 log = logging.getLogger(__name__)
@@ -138,7 +142,7 @@ class Gateway:
         self._on_connected()
         # The greeting's own change is told before the session counts: without this one, whoever
         # watches would go on seeing the device away.
-        await self._replica.write(lambda tx: exchange.note_seen(tx, hello.device))
+        await self._replica.write(lambda tx: _note_seen(tx, hello.device))
         return host.Greeted(welcome)
 
     async def _leave(self, session: "_Session") -> None:
@@ -148,9 +152,16 @@ class Gateway:
         self._on_connected()
         device = session.device
         try:
-            await asyncio.shield(self._replica.write(lambda tx: exchange.note_seen(tx, device)))
+            await asyncio.shield(self._replica.write(lambda tx: _note_seen(tx, device)))
         except SkerryError as error:  # the node may be closing; last_seen_at is advice
             log.info("could not note when %s was last seen: %r", device, error)
+
+
+def _note_seen(tx: Transaction, device: str) -> None:
+    """Note that a device was here until now; its tasks show another thing since it came or went."""
+    exchange.note_seen(tx, device)
+    for (task_id,) in tx.query(HELD, device, SHOWN_MAX):
+        tx.announce("task", task_id)
 
 
 class _Session:

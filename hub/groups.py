@@ -46,7 +46,7 @@ def turn(reading: Reading, task: Task) -> Turn | Waiting:
     held = reading.query(HELD, task.site, group, task.id)
     for _, other, is_unknown in held:
         if is_unknown:
-            return _waiting(group, other, "ended nobody knows how")
+            return _waiting(group, other, "has an unknown outcome: settle it first")
     if len(held) > 1:
         return _waiting(group, held[0][1], "is not over")
     return Turn(held[0][0] if held else None)

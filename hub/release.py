@@ -57,7 +57,7 @@ def due(task: Task, patience: Patience) -> Due | None:
     given = task.allocation
     if given is None or given.epoch is None or task.spec.offline is not Offline.RELEASE:
         return None
-    may_have_started = task.status in ACTING or task.is_permitted
+    may_have_started = task.status in ACTING or task.was_permitted
     if not may_have_started:
         if task.status is not Status.WAITING:
             return None

@@ -9,26 +9,23 @@ from hub import evidence, recall, unique
 from shared.api import task_actions, task_events
 from shared.core.kinds.task import Progress
 from shared.core.lifecycle import Signal, Status, move
-from shared.core.vector import Vector
 from shared.errors import IllegalMove
 from shared.store.transaction import Transaction
 
 
-def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None) -> None:
+def retry(tx: Transaction, task_id: str, actor: str) -> None:
     """Let a dead task run again.
 
     Args:
         tx: The hub's transaction.
         task_id: Of the task.
         actor: Who wants it.
-        seen: Not used: a seat has one author, so nothing can be concurrent with it.
 
     Raises:
         NotFound: No such task.
         IllegalMove: It is not dead, could only expire, is known to have succeeded, something that
             comes after it has started, or another task has its unique key by now.
     """
-    del seen
     task = task_actions.known(tx, task_id)
     if task.status is not Status.DEAD:
         raise IllegalMove(f"the task is {task.status}; only a dead one can be retried")
@@ -39,8 +36,7 @@ def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None)
     other = unique.holder(tx, task)
     if other is not None:
         raise IllegalMove(f"{other} has its unique key by now; wait for that to end")
-    if task.allocation is not None:
-        task_events.take_back(tx, task, actor=actor, reason=f"retried by {actor}")
+    task_events.take_back(tx, task, actor=actor, reason=f"retried by {actor}", anew=True)
     found = recall.ask_back(tx, task, actor)
     if found.started is not None:
         raise IllegalMove(f"{found.started}, which comes after it, has started; submit it anew")

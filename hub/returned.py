@@ -85,6 +85,7 @@ def _settle(tx: Transaction, task: Task, incarnation: str) -> None:
         moved=(*task.seat.moved, task.allocation.n),
         over=(*task.seat.over, task.allocation.n),  # the device ends what its last run left
         reason=reason,
+        anew_ms=task_events.anew_ms(tx, task),
     )
     task_events.append(tx, task.id, task.site, "task.allocated", again, ACTOR)
 

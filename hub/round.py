@@ -24,15 +24,22 @@ class Round:
         stuck: The need of each task that is ready, but that no device can take.
         waits: Why tasks wait for something that neither their record nor a device explains.
         later: When to look at tasks again though nothing changes, boot clock, ms.
+        dated: The same by the wall clock, Unix ms: what a record says in dates is due by the clock
+            that shows them, also after somebody has set it.
     """
 
     stuck: dict[str, Need] = field(default_factory=dict)
     waits: dict[str, Waiting] = field(default_factory=dict)
     later: dict[str, int] = field(default_factory=dict)
+    dated: dict[str, int] = field(default_factory=dict)
 
     def look_again(self, task_id: str, at_ms: int) -> None:
         """Have a task looked at again at an instant by the boot clock, if not sooner."""
         self.later[task_id] = min(at_ms, self.later.get(task_id, at_ms))
+
+    def look_at(self, task_id: str, date_ms: int) -> None:
+        """Have a task looked at again at an instant by the wall clock, if not sooner."""
+        self.dated[task_id] = min(date_ms, self.dated.get(task_id, date_ms))
 
 
 class Terms(msgspec.Struct, frozen=True):

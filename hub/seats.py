@@ -26,6 +26,7 @@ def write_seat(
     actor: str = ACTOR,
     reason: str | None = None,
     moved: bool = False,
+    anew: bool = False,
 ) -> None:
     """Give a task to a device under the next allocation.
 
@@ -36,6 +37,7 @@ def write_seat(
         actor: Who decided it.
         reason: For people.
         moved: Whether it is taken from a device that has not said that nothing runs there.
+        anew: Whether it is to run anew, and has ``schedule_to_start_s`` from now on.
     """
     # From 1: 0 is what an agent gives itself, and must never outrank or equal the hub's.
     n = task.seat.newest + 1
@@ -43,7 +45,16 @@ def write_seat(
     given = Allocation(tx.node.epoch, n, device.id, device.incarnation)
     holders = tuple(dict.fromkeys((*task.holders, device.id)))
     moved_so_far, over = task_events.after_leaving(task, moved=moved)
-    seat = Seat(given, holders, choice.terms, n=n, moved=moved_so_far, over=over, reason=reason)
+    seat = Seat(
+        given,
+        holders,
+        choice.terms,
+        n=n,
+        moved=moved_so_far,
+        over=over,
+        reason=reason,
+        anew_ms=task_events.anew_ms(tx, task, anew=anew),
+    )
     task_events.append(tx, task.id, task.site, "task.allocated", seat, actor)
 
 

@@ -72,7 +72,9 @@ def settle(
     won = evidence.success(tx, task) if is_retry else None
     if won is not None:
         raise IllegalMove(f"attempt {won.attempt} at {won.device} succeeded; settle it as that")
-    task_events.take_back(tx, task, actor=actor, reason=words, moved=is_retry, over=True)
+    task_events.take_back(
+        tx, task, actor=actor, reason=words, moved=is_retry, over=True, anew=is_retry
+    )
     status = move(task.status, SIGNALS[verdict])
     progress = Progress(status, None, None if is_retry else mine, words)
     task_events.append(tx, task.id, task.site, "task.status", progress, actor)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from hub import allocation, dealing, groups, recall, release, unique
+from hub import allocation, dealing, evidence, groups, recall, release, unique
 from hub.round import Room, Round, Terms
 from hub.seats import ACTOR, cancel, expire, who_cancels, write_seat
 from shared.api import task_events
@@ -42,6 +42,10 @@ def look(
         else:
             expire(tx, task)
         return
+    if not due.moved and evidence.success(tx, task) is not None:
+        # A former holder has done it: back here it becomes unknown, and is not dealt once more.
+        task_events.take_back(tx, task, actor=ACTOR, reason=f"{holder.id} is away and need not")
+        return
     if _is_tied(tx, task, terms):
         return
     wanted = msgspec.structs.replace(allocation.need(task), but=holder.id)
@@ -50,7 +54,7 @@ def look(
         found.stuck[task.id] = wanted
         return
     recall.ask_back(tx, task, ACTOR)
-    write_seat(tx, task, choice, reason=f"{holder.id} is silent", moved=due.moved)
+    write_seat(tx, task, choice, reason=f"{holder.id} is silent", moved=due.moved, anew=due.moved)
 
 
 def _is_tied(tx: Transaction, task: Task, terms: Terms) -> bool:

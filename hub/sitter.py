@@ -28,6 +28,7 @@ from shared.replica import Replica
 from shared.store.transaction import Change, Reading
 
 ROUND_MAX = 500  # tasks in one transaction: some 50 ms during which others wait for the disk
+LOOK_S = 10.0  # longest sleep while anything is due at a date: a wall clock jumps
 RETRY_S = 1.0  # after a round that the store refused; nothing is lost, the tasks stay noted
 
 _ASKED = 100  # ids in one question: a fixed number, so that the statement is prepared once
@@ -67,6 +68,7 @@ class Sitter:
         retry_s: float = RETRY_S,
         patience: Patience = PATIENCE,
         battery: Battery = BATTERY,
+        look_s: float = LOOK_S,
     ) -> None:
         """Build a sitter; ``run`` starts it.
 
@@ -79,9 +81,11 @@ class Sitter:
             retry_s: Pause after a round that failed.
             patience: How long to wait for silent devices.
             battery: Below what charge a device gets nothing.
+            look_s: Longest sleep while anything is due at a date.
         """
         self._replica = replica
         self._retry_s = retry_s
+        self._look_s = look_s
         self._now_ms = now_ms
         self._boot_ms = boot_ms
         self._silent: dict[str, int] = {}  # devices that are away, since when, boot clock
@@ -93,6 +97,7 @@ class Sitter:
         self._stuck: dict[Need, dict[str, None]] = {}  # ready, but no device can take them
         self._needs: dict[str, Need] = {}  # the same by task
         self._later = Times()  # tasks to look at again by the boot clock
+        self._dated = Times()  # the same by the wall clock
         self._waits: dict[str, Waiting] = {}
         self._wake = asyncio.Event()
 
@@ -156,14 +161,20 @@ class Sitter:
     # ------------------------------------------------------------------ what to look at
 
     async def _until_due(self) -> None:
-        """Wait for a change, or for what is due by the clock."""
-        timeout = None
-        at_ms = self._later.first()
-        if at_ms is not None:
-            timeout = max(at_ms - self._boot_ms(), 0) / 1000
+        """Wait for a change, or for what is due by a clock."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(self._pause_s()):
                 await self._wake.wait()
+
+    def _pause_s(self) -> float | None:
+        """Return how long nothing is due by itself, in seconds; None: for ever."""
+        pauses = []
+        at_ms, date_ms = self._later.first(), self._dated.first()
+        if at_ms is not None:
+            pauses.append((at_ms - self._boot_ms()) / 1000)
+        if date_ms is not None:
+            pauses.append(min(self._look_s, (date_ms - self._now_ms()) / 1000))
+        return max(0.0, min(pauses)) if pauses else None
 
     def _heard(self, changes: list[Change]) -> None:
         for change in changes:
@@ -230,7 +241,9 @@ class Sitter:
             self._due.update(dict.fromkeys(rows))
 
     def _look_at_clock(self) -> None:
-        for task_id in self._later.due(self._boot_ms(), ROUND_MAX):
+        due = self._later.due(self._boot_ms(), ROUND_MAX)
+        due += self._dated.due(self._now_ms(), ROUND_MAX)
+        for task_id in due:
             self._forget(task_id)
             self._due[task_id] = None
 
@@ -264,10 +277,13 @@ class Sitter:
         self._waits.update(found.waits)
         for task_id, at_ms in found.later.items():
             self._later.put(task_id, at_ms)
+        for task_id, date_ms in found.dated.items():
+            self._dated.put(task_id, date_ms)
 
     def _forget(self, task_id: str) -> None:
         """Drop what is noted of a task: it may be over by now."""
         self._later.drop(task_id)
+        self._dated.drop(task_id)
         self._waits.pop(task_id, None)
         wanted = self._needs.pop(task_id, None)
         if wanted is None:

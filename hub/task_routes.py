@@ -31,7 +31,7 @@ class Settlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             its former devices ran has ended.
         attempt: The attempt that is meant; another by now is an error.
         reason: For people.
-        seen: ETag of the task as the caller saw it.
+        seen: ETag of the task as the caller saw it: who comes second is told so.
     """
 
     outcome: Verdict
@@ -46,7 +46,7 @@ class Forcing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         reason: For people.
         device: Where to; null: as allocation chooses.
-        seen: ETag of the task as the caller saw it.
+        seen: ETag of the task as the caller saw it: who comes second is told so.
     """
 
     reason: Why
@@ -104,6 +104,7 @@ async def settle(call: Call) -> Answer:
             actor=call.actor,
         ),
         asked.seen,
+        decides=True,
     )
 
 
@@ -113,10 +114,16 @@ async def force(call: Call, devices: Devices) -> Answer:
     return await tasks.act(
         call,
         lambda tx, _: forcing.force(
-            tx, call.id, devices(), device=asked.device, reason=asked.reason, actor=call.actor
+            tx,
+            call.id,
+            devices(),
+            device=asked.device,
+            reason=asked.reason,
+            actor=call.actor,
         ),
         asked.seen,
         _forced,
+        decides=True,
     )
 
 

@@ -22,14 +22,16 @@ log = logging.getLogger(__name__)
 class Timekeeper:
     """Knows the next slot of each schedule in use, and has the tasks submitted that are due."""
 
-    def __init__(self, replica: Replica, now_ms: Callable[[], int]) -> None:
+    def __init__(self, replica: Replica, now_ms: Callable[[], int], look_s: float = LOOK_S) -> None:
         """Build a timekeeper; ``run`` starts it.
 
         Args:
             replica: The hub's.
             now_ms: Wall clock, Unix ms.
+            look_s: Longest sleep: the clock may jump.
         """
         self._replica = replica
+        self._look_s = look_s
         self._now_ms = now_ms
         self._changed: dict[str, None] = {}  # schedules to read anew
         self._next: dict[str, int] = {}  # the next slot of each that has one
@@ -48,8 +50,8 @@ class Timekeeper:
                 except StoreCorrupt:
                     raise
                 except Exception:  # a full disk, a fault of ours: the slots stay due
-                    log.exception("schedules could not be looked at; again in %s s", LOOK_S)
-                    await asyncio.sleep(LOOK_S)
+                    log.exception("schedules could not be looked at; again in %s s", self._look_s)
+                    await asyncio.sleep(self._look_s)
                     continue
                 await self._sleep()
 
@@ -92,9 +94,9 @@ class Timekeeper:
 
     async def _sleep(self) -> None:
         until = min(self._next.values(), default=None)
-        seconds = LOOK_S if until is None else (until - self._now_ms()) / 1000
+        seconds = self._look_s if until is None else (until - self._now_ms()) / 1000
         try:
-            async with asyncio.timeout(max(0.0, min(LOOK_S, seconds))):
+            async with asyncio.timeout(max(0.0, min(self._look_s, seconds))):
                 await self._wake.wait()
         except TimeoutError:
             return

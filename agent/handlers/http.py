@@ -23,6 +23,7 @@ from agent.handlers.target import (
     find_target,
     reason_against,
 )
+from shared import tls
 from shared.core.kinds.task import Failure
 from shared.errors import Invalid
 
@@ -115,7 +116,7 @@ class Http:
         for _ in range(REDIRECTS_MAX + 1):
             sent = self._headers(url, headers, run)
             async with session.request(
-                method, url, headers=sent, data=body, allow_redirects=False
+                method, url, headers=sent, data=body, allow_redirects=False, ssl=tls.of(url)
             ) as answer:
                 following = None if _is_expected(payload, answer.status) else _redirect(answer)
                 if following is None:

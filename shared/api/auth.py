@@ -7,6 +7,7 @@ so both must name this node; a WebSocket is guarded alike, since no CORS rule st
 
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -85,6 +86,7 @@ def check_origin(host: str | None, origin: str | None, allowed: frozenset[str]) 
         raise Forbidden(f"pages of {origin[:100]!r} may not call this node")
 
 
+@lru_cache(maxsize=256)  # a caller names the same node each time
 def _address(url: str) -> tuple[str | None, int | None]:
     """Return host and port; None for what is no address."""
     try:

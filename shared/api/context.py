@@ -9,7 +9,7 @@ from shared.api import task_actions
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import Spec
 from shared.core.record import Record
-from shared.core.vector import Vector
+from shared.core.task_view import Absence
 from shared.core.waiting import StatusOf, Waiting
 from shared.replica import Replica
 from shared.store.transaction import Reading, Transaction
@@ -17,7 +17,8 @@ from shared.store.transaction import Reading, Transaction
 Explain = Callable[[Task, StatusOf, int], Waiting | None]
 # What a question in words is answered, given the reading, the site and the question.
 Ask = Callable[[Reading, str, str], msgspec.Struct]
-Retry = Callable[[Transaction, str, str, Vector | None], None]  # task, actor, what was seen
+Away = Callable[[Reading, str], Absence | None]  # of a device; None: it is here, or nobody knows
+Retry = Callable[[Transaction, str, str], None]  # task, actor
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -33,9 +34,19 @@ def no_samples() -> Iterable[Sample]:
     return ()
 
 
+def no_types(_reading: Reading) -> Iterable[tuple[str, str]]:
+    """Return nothing: a node that knows of no types but those of its tasks."""
+    return ()
+
+
 def never_stale(_record: Record) -> bool:
     """Say no: a node without drivers hears of machines through the journal only."""
     return False
+
+
+def nobody_is_away(_reading: Reading, _device: str) -> Absence | None:
+    """Return nothing: an agent cannot tell whether others are here."""
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +67,12 @@ class NodeContext:
         now_ms: Wall clock, Unix ms.
         new_id: Mints a UUIDv7.
         explain: Why a waiting task waits here; None: it does not.
+        away: Whether a device is away, and since when.
         is_stale: Whether the report that a piece of equipment shows is no longer fresh.
         can_run: Agent: whether this device runs such a task; None: this node runs none.
         retry: Lets a dead task run again, as far as this node may.
         ask: Hub: answers questions about free times; None: this node reads none.
+        types: Site and type of the tasks that devices run, as far as this node knows.
         samples: Numbers for ``/metrics`` that only this end has.
     """
 
@@ -73,10 +86,12 @@ class NodeContext:
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
     explain: Explain
+    away: Away = nobody_is_away
     is_stale: Callable[[Record], bool] = never_stale
     can_run: Callable[[Spec], bool] | None = None
     retry: Retry = task_actions.retry
     ask: Ask | None = None
+    types: Callable[[Reading], Iterable[tuple[str, str]]] = no_types
     samples: Callable[[], Iterable[Sample]] = no_samples
 
 

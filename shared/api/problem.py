@@ -130,6 +130,12 @@ def of_http(error: web.HTTPException, request: web.Request) -> web.Response:
     return of_unexpected(error, request)
 
 
+def of_unanswered(status: int) -> web.Response:
+    """Return the problem of a request that failed outside of every handler; the log has it."""
+    detail = "a fault of this node; its log has the cause"
+    return response(Problem(f"{URN}internal", "Internal error", status, detail), {})
+
+
 def of_unexpected(error: Exception, request: web.Request) -> web.Response:
     """Log an exception under a new id; the answer carries the id alone."""
     instance = f"urn:uuid:{uuid.uuid4()}"

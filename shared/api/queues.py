@@ -7,7 +7,7 @@ import msgspec
 from shared.api import body as bodies
 from shared.api import conditional, idempotency
 from shared.api.conditional import Precondition
-from shared.api.context import Topic
+from shared.api.context import NodeContext, Topic
 from shared.api.pages import Page, PageQuery, read_cursor, write_cursor
 from shared.api.route import Answer, Call, Route, json, record
 from shared.api.sites import choose
@@ -20,12 +20,11 @@ from shared.store.transaction import Reading, Transaction
 KIND = "queue"
 ONE = "/api/queues/{type:[a-z0-9][a-z0-9._-]{0,62}}"
 
-KNOWN = "SELECT id FROM queues"
-COUNTS = """SELECT site, type, status, count(*) FROM tasks
-    WHERE status IN ('waiting', 'running', 'cancelling') GROUP BY site, type, status"""
-COUNT = """SELECT status, count(*) FROM tasks
-    WHERE status IN ('waiting', 'running', 'cancelling') AND site = $1 AND type = $2
-    GROUP BY status"""
+KNOWN = "SELECT site, type FROM queues"
+COUNTS = """SELECT site, type, status, sum(count) FROM task_counts
+    WHERE status <> '' GROUP BY site, type, status"""
+COUNT = """SELECT status, sum(count) FROM task_counts
+    WHERE site = $1 AND type = $2 GROUP BY status"""
 
 
 class QueueChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,9 +52,10 @@ Counts = dict[str, int]  # by status as journaled
 
 
 async def list_all(call: Call) -> Answer:
-    """Return the queues that were ever paused, or have tasks that are not over."""
+    """Return the queues of every type that is known here, by a task, a device, or a pause."""
     asked = bodies.query(call.request, PageQuery)
-    return await call.context.replica.read(partial(_page, asked=asked))
+    page = partial(_page, asked=asked, context=call.context)
+    return await call.context.replica.read(page)
 
 
 async def pause(call: Call) -> Answer:
@@ -88,9 +88,10 @@ def _view(queue: Queue, counts: Counts) -> QueueView:
     )
 
 
-def _page(reading: Reading, asked: PageQuery) -> Answer:
+def _page(reading: Reading, asked: PageQuery, context: NodeContext) -> Answer:
     (after,) = read_cursor(asked.cursor, tuple[str]) if asked.cursor else ("",)
-    found: dict[str, Counts] = {subject: {} for (subject,) in reading.query(KNOWN)}
+    known = (*reading.query(KNOWN), *context.types(reading))
+    found: dict[str, Counts] = {kind.subject(site, type_): {} for site, type_ in known}
     for site, type_, status, count in reading.query(COUNTS):
         found.setdefault(kind.subject(site, type_), {})[status] = count
     subjects = sorted(subject for subject in found if subject > after)
@@ -133,7 +134,7 @@ ROUTES = (
         method="GET",
         path="/api/queues",
         handler=list_all,
-        summary="Queues: paused or not, and how many of their tasks wait and run",
+        summary="Queues of all types known: paused or not, how many of their tasks wait and run",
         query=PageQuery,
         answer=Page[QueueView],
         headers=("Skerry-Position",),

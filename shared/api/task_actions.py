@@ -5,8 +5,6 @@ agent while it alone knows its own submission. To everybody else's tasks it adds
 stay on the record until the sitter answers (``docs/architecture.md``, the seat).
 """
 
-import msgspec
-
 from shared.api import task_events
 from shared.core import record as records
 from shared.core.kinds import task as tasks
@@ -16,9 +14,9 @@ from shared.core.kinds.task_spec import (
 )
 from shared.core.lifecycle import ENDED, Signal, Status, move
 from shared.core.record import Record
-from shared.core.vector import Vector
-from shared.core.waiting import expiry
-from shared.errors import IllegalMove, NotFound
+from shared.core.vector import Vector, covers
+from shared.core.waiting import close_by
+from shared.errors import IllegalMove, NotFound, Stale
 from shared.store.transaction import Transaction
 
 # ------------------------------------------------------------------ cancel
@@ -43,7 +41,7 @@ def cancel(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None
     if task.status in ENDED:
         raise IllegalMove(f"the task is {task.status} already; nothing is left to cancel")
     if task.status is Status.UNKNOWN:
-        raise IllegalMove("nobody knows how the task ended, so it cannot be cancelled; settle it")
+        raise IllegalMove("the outcome of the task is unknown; settle it instead of cancelling it")
     if task.cancel_asked:
         return
     at_hub = tx.node.role == "hub"
@@ -76,26 +74,24 @@ def refuse_late(tx: Transaction, task: Task) -> None:
     Raises:
         IllegalMove: So it is.
     """
-    late = expiry(msgspec.structs.replace(task, progress=None))
+    late = close_by(task)
     if late is not None and late.at_ms <= tx.now_ms:
-        raise IllegalMove("it is too late to start it: its schedule_to_* is over; submit it anew")
+        raise IllegalMove("it is too late: its schedule_to_close_s is over; submit it anew")
 
 
-def retry(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None) -> None:
+def retry(tx: Transaction, task_id: str, actor: str) -> None:
     """Let a dead task that this agent gave itself run again here; ``hub/retry.py`` has the rest.
 
     Args:
         tx: The transaction.
         task_id: Of the task.
         actor: Who wants it.
-        seen: Not used: a seat has one author, so nothing can be concurrent with it.
 
     Raises:
         NotFound: No such task here.
         IllegalMove: It is not dead, or could only expire; or another comes after it, which may
             have acted on its end; or it is the hub that gave it its device.
     """
-    del seen
     task = known(tx, task_id)
     if task.status is not Status.DEAD:
         raise IllegalMove(f"the task is {task.status}; only a dead one can be retried")
@@ -114,7 +110,7 @@ def _retry_here(tx: Transaction, task: Task, actor: str) -> None:
     held = task.allocation
     if held is None or held.epoch is not None or held.device != tx.node.device:
         raise IllegalMove("only the hub can retry a task that this agent did not give itself")
-    seat = task_events.own_seat(tx, task.site, held.n + 1, task.holders)
+    seat = task_events.own_seat(tx, task.site, held.n + 1, task.holders, anew_ms=tx.now_ms)
     task_events.append(tx, task.id, task.site, "task.allocated", seat, actor)
 
 
@@ -142,6 +138,27 @@ def set_priority(
 
 
 # ------------------------------------------------------------------ parts
+
+
+def must_have_seen(record: Record, seen: Vector | None) -> None:
+    """Refuse a decision about a task that has moved on since its author looked.
+
+    A seat has one author, so nothing can be concurrent with it: what others merge, is stale here.
+    What a run says of itself on its way, and what was only asked for, makes no decision stale.
+
+    Args:
+        record: The task's.
+        seen: What the author had seen of it; None: what this node shows.
+
+    Raises:
+        Stale: Somebody has it, or has moved it, otherwise by now.
+    """
+    if seen is None:
+        return
+    for register in (tasks.SEAT, tasks.STATUS):
+        for event in record.register(register).siblings:
+            if not covers(seen, event.header.origin, event.header.seq):
+                raise Stale(f"{record.subject} has changed since; read it again")
 
 
 def known(tx: Transaction, task_id: str) -> Task:

@@ -111,7 +111,7 @@ def _submit(tx: Transaction, steps: Sequence[Step], context: NodeContext) -> Ans
             instead[planned.id] = found
         is_new |= is_first
     in_place = (ids[place] for place in sorted(ids))
-    items = task_queries.several(tx, in_place, context.explain, context.now_ms())
+    items = task_queries.several(tx, in_place, context.explain, context.now_ms(), context.away)
     return json(Submitted(items), status=201 if is_new else 200)
 
 

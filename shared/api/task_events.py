@@ -14,11 +14,13 @@ def incarnation(tx: Transaction, site: str) -> str:
     return events.incarnation_of(tx.node.writes[site])
 
 
-def own_seat(tx: Transaction, site: str, n: int, holders: tuple[str, ...]) -> Seat:
+def own_seat(
+    tx: Transaction, site: str, n: int, holders: tuple[str, ...], anew_ms: int | None = None
+) -> Seat:
     """Return an agent's own seat: no epoch, as no hub gave it."""
     device = tx.node.device
     allocation = Allocation(None, n, device, incarnation(tx, site))
-    return Seat(allocation, tuple(dict.fromkeys((*holders, device))))
+    return Seat(allocation, tuple(dict.fromkeys((*holders, device))), anew_ms=anew_ms)
 
 
 def append(
@@ -51,6 +53,7 @@ def take_back(
     moved: bool = False,
     over: bool = False,
     refused_by: str | None = None,
+    anew: bool = False,
 ) -> None:
     """Let the hub sit again: whatever older allocations still report is evidence from now on.
 
@@ -62,6 +65,7 @@ def take_back(
         moved: Whether its device has not said that nothing runs there.
         over: Whether somebody declares that all the same.
         refused_by: The device, if it gave the task back without being asked to.
+        anew: Whether it is to run anew, and has ``schedule_to_start_s`` from now on.
     """
     moved_so_far, over_so_far = after_leaving(task, moved=moved, over=over)
     seat = Seat(
@@ -72,6 +76,7 @@ def take_back(
         over=over_so_far,
         refused_by=refused_by,
         reason=reason,
+        anew_ms=anew_ms(tx, task, anew=anew),
     )
     append(tx, task.id, task.site, "task.allocated", seat, actor)
 
@@ -87,6 +92,14 @@ def after_leaving(
         (*task.seat.moved, n) if moved else task.seat.moved,
         (*task.seat.over, n) if over else task.seat.over,
     )
+
+
+def anew_ms(tx: Transaction, task: Task, *, anew: bool = False) -> int | None:
+    """Return ``Seat.anew_ms`` once the current allocation is no longer.
+
+    What had started under it runs anew under the next one, whoever decided that.
+    """
+    return tx.now_ms if anew or task.attempts_made else task.seat.anew_ms
 
 
 def withdraw_cancel(tx: Transaction, task: Task, actor: str) -> None:

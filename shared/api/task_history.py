@@ -1,6 +1,12 @@
-"""A task's history: what the journal says of it, the newest events, in the API's words."""
+"""A task's history: what the journal says of it, in the API's words.
 
-from typing import Any
+Of a run that reports ten thousand steps the newest counts; so those that another follows at once
+are passed over by their headers, and neither their bodies are read nor their number matters.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -21,33 +27,109 @@ from shared.core.kinds.task import (
 )
 from shared.core.kinds.task_spec import Spec
 from shared.core.lifecycle import Status
+from shared.core.record import Record
 from shared.core.task_view import TaskChange
 from shared.store import journal
 from shared.store.journal import Entry, Verdict
 from shared.store.transaction import Reading
 
 PROGRESS = "reported progress"
-ENTRIES_MAX = 1000  # events: a task that was retried for years must not fill a page
+ENTRIES_MAX = 1000  # with the task itself: one that was retried for years must not fill a page
+CHUNK = 2000  # headers looked at in one question: some 300 kB
 
-NEWEST = """SELECT j.entry, j.header, j.body, j.received_at, j.verdict, j.reason
+HEADERS = """SELECT h.at, h.entry, j.origin, j.header
     FROM records r JOIN history h ON h.record = r.id JOIN journal j ON j.entry = h.entry
-    WHERE r.kind = 'task' AND r.subject = $1 ORDER BY h.at DESC, h.entry DESC LIMIT $2"""
+    WHERE r.kind = 'task' AND r.subject = $1 AND (h.at, h.entry) > ($2, $3)
+    ORDER BY h.at, h.entry LIMIT $4"""
+ENTRY = """SELECT entry, header, body, received_at, verdict, reason FROM journal
+    WHERE entry = $1"""
 
 Said = tuple[Status | None, int | None, str | None]  # status, attempt, reason
+Place = tuple[int, int]  # stamp and entry: the order of a history
+START: Place = (-1, -1)
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
 def read(reading: Reading, task_id: str) -> tuple[TaskChange, ...]:
-    """Return a task's history as this node holds it, oldest first."""
-    rows: list[Any] = reading.query(NEWEST, task_id, ENTRIES_MAX)
-    found: list[TaskChange] = []
-    for row in reversed(rows):
-        change = _change(journal.entry(row))
+    """Return a task's history as this node holds it, oldest first.
+
+    Of more than ENTRIES_MAX the submission and the newest; ``page`` has them all.
+    """
+    places = _places(reading, task_id)
+    if len(places) > ENTRIES_MAX:
+        places = [places[0], *places[1 - ENTRIES_MAX :]]
+    return tuple(change for _, change in _changes(reading, places))
+
+
+def of_new(record: Record) -> tuple[TaskChange, ...]:
+    """Return the history of a task that was submitted in the transaction under way.
+
+    All of its events are in its record, so that nothing has to be asked.
+    """
+    new = sorted(
+        (event for register in record.registers.values() for event in register.siblings),
+        key=lambda event: event.header.at,
+    )
+    found = (_change(Entry(0, event, 0, Verdict.APPLIED, None)) for event in new)
+    return tuple(change for change in found if change is not None)
+
+
+def page(
+    reading: Reading, task_id: str, limit: int, after: Place
+) -> tuple[list[TaskChange], Place | None]:
+    """Return a part of a task's history, oldest first.
+
+    Args:
+        reading: One state of the database.
+        task_id: Of the task.
+        limit: Most entries.
+        after: Where the part before ended; START: at the beginning.
+
+    Returns:
+        The entries, and where they end; None: nothing follows.
+    """
+    places = _places(reading, task_id)
+    changes = _changes(reading, places[bisect_right(places, after) :])
+    found = list(islice(changes, limit))
+    follows = next(changes, None) is not None
+    return [change for _, change in found], found[-1][0] if follows else None
+
+
+def _places(reading: Reading, task_id: str) -> list[Place]:
+    """Return where the events to show stand, but for progress that the same device goes on from."""
+    mark = _pack("task.progress") + _pack(task_id) + _pack(tasks.PROGRESS)  # as in a header
+    found: list[Place | None] = []
+    newest: dict[int, int] = {}  # of each origin, where its progress since the last other event is
+    after = START
+    while True:
+        rows = reading.query(HEADERS, task_id, *after, CHUNK)
+        for at, entry, origin, header in rows:
+            if mark not in header:
+                newest.clear()
+            else:
+                if origin in newest:
+                    found[newest[origin]] = None
+                newest[origin] = len(found)
+            found.append((at, entry))
+        if len(rows) < CHUNK:
+            return [place for place in found if place is not None]
+        after = rows[-1][:2]
+
+
+def _changes(reading: Reading, places: Sequence[Place]) -> Iterator[tuple[Place, TaskChange]]:
+    """Yield what events say and where, without what the next one says as well."""
+    last: tuple[Place, TaskChange] | None = None
+    for place in places:
+        rows = reading.query(ENTRY, place[1])
+        change = _change(journal.entry(rows[0])) if rows else None
         if change is None:
             continue
-        if found and _says_it_all(change, found[-1]):
-            found.pop()
-        found.append(change)
-    return tuple(found)
+        if last is not None and not _says_it_all(change, last[1]):
+            yield last
+        last = place, change
+    if last is not None:
+        yield last
 
 
 def _says_it_all(change: TaskChange, before: TaskChange) -> bool:

@@ -24,10 +24,11 @@ CHUNK_MIN = 64  # rows of the first question to a range: a page's worth
 CHUNK_MAX = 512
 GLANCE_MAX = 1000  # index entries counted to compare filters: some 50 µs each
 
-COLUMNS = ("id", "priority", "deadline", "status", "type", "device", "requester", "group_key")
+# Of every row: where it stands, and whether it was submitted. The others only to be held against.
+COLUMNS = ("id", "priority", "deadline", "status")
 
 Wanted = Mapping[str, Sequence[str | int]]  # column to the values that are asked for
-Row = tuple[Any, ...]  # of COLUMNS
+Row = tuple[Any, ...]  # of COLUMNS and more
 
 
 class Order(enum.StrEnum):
@@ -93,18 +94,26 @@ def scan(
         after: Begin after this place; None: at the start.
     """
     index = _driver(reading, wanted, order)
-    held_against = [
-        (COLUMNS.index(column), frozenset(values))
-        for column, values in wanted.items()
-        if column not in index.fixed
-    ]
-    status = COLUMNS.index("status")
-    for row in _rows(reading, index, wanted, order, after):
-        matches = all(row[at] in values for at, values in held_against)
-        yield Place(row[1], row[2], row[0]), matches and row[status] != ""
+    others = [column for column in wanted if column not in index.fixed]
+    columns = (*COLUMNS, *(column for column in others if column not in COLUMNS))
+    matches = _held_against([(columns.index(one), frozenset(wanted[one])) for one in others])
+    status = columns.index("status")
+    for row in _rows(reading, statement(index, order, columns), index, wanted, order, after):
+        yield Place(row[1], row[2], row[0]), row[status] != "" and matches(row)
 
 
-def statement(index: Index, order: Order) -> str:
+def _held_against(filters: Sequence[tuple[int, frozenset[Any]]]) -> Callable[[Row], bool]:
+    """Return whether a row has one of the values of each filter, given with its column's place."""
+    match filters:
+        case []:
+            return lambda _row: True
+        case [(at, values)]:  # asked of some hundred rows a page: without a generator for each
+            return lambda row: row[at] in values
+        case _:
+            return lambda row: all(row[at] in values for at, values in filters)
+
+
+def statement(index: Index, order: Order, columns: Sequence[str] = COLUMNS) -> str:
     """Return the question for a stretch of a range: fixed values, place, how many."""
     count = len(index.fixed)
     where = [f"{column} = ${i + 1}" for i, column in enumerate(index.fixed)]
@@ -115,7 +124,7 @@ def statement(index: Index, order: Order) -> str:
         where.append(f"id < ${count + 1}")
         following, limit = "id DESC", count + 2
     return (
-        f"SELECT {', '.join(COLUMNS)} FROM tasks WHERE {' AND '.join(where)} "  # noqa: S608 - ours, no input
+        f"SELECT {', '.join(columns)} FROM tasks WHERE {' AND '.join(where)} "  # noqa: S608 - ours, no input
         f"ORDER BY {following} LIMIT ${limit}"
     )
 
@@ -158,10 +167,9 @@ def _ranges(index: Index, wanted: Wanted) -> Iterator[Row]:
 
 
 def _rows(
-    reading: Reading, index: Index, wanted: Wanted, order: Order, after: Place | None
+    reading: Reading, text: str, index: Index, wanted: Wanted, order: Order, after: Place | None
 ) -> Iterator[Row]:
     """Yield the rows of all ranges in the order of the list."""
-    text = statement(index, order)
     if order is Order.NEWEST:
         below = after.id if after else "~"  # greater than any id
         streams = [

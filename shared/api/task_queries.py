@@ -5,15 +5,16 @@ and cancelling are derived row by row, so a list of them looks at a bounded numb
 may be short and still have a next one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
 
-from shared.api import pages, task_history, task_listing
-from shared.api.context import Explain
+from shared.api import pages, task_history, task_listing, task_loading
+from shared.api.context import Away, Explain, nobody_is_away
+from shared.api.followers import with_recalls
 from shared.api.pages import Page
-from shared.api.pauses import with_pauses
+from shared.api.pauses import paused_by_record, with_pause, with_pauses
 from shared.api.task_listing import Order, Place
 from shared.core import task_view
 from shared.core.kinds import task as tasks
@@ -27,16 +28,17 @@ from shared.core.kinds.task import (
 )
 from shared.core.kinds.task_kind import NO_DEADLINE
 from shared.core.kinds.task_spec import Priority
-from shared.core.lifecycle import SHOWN_WAITING, Status
+from shared.core.lifecycle import ENDED, SHOWN_WAITING, Status
 from shared.core.record import Record
-from shared.core.task_view import AttemptView, TaskView
+from shared.core.task_view import Absence, AttemptView, TaskView
 from shared.core.waiting import StatusOf, Waiting
 from shared.errors import Invalid, NotFound
-from shared.store.transaction import Reading
+from shared.store.transaction import Reading, Transaction
 
 SCAN_MAX = 2000  # tasks that one page explains: some 100 ms on a small board
 ROWS_MAX = 5000  # rows that one page holds against its other filters: some 20 ms
 ATTEMPTS_MAX = 1000  # newest, of one task
+END = (None, False)  # in place of a row
 
 SHOWN = frozenset(Status) - {Status.WAITING}  # the API's words
 UNFINISHED = ("waiting", "running", "cancelling")  # as journaled: what is shown may be another word
@@ -44,6 +46,8 @@ UNFINISHED = ("waiting", "running", "cancelling")  # as journaled: what is shown
 STATUS = "SELECT status FROM tasks WHERE id = $1 AND status <> ''"
 ATTEMPTS = """SELECT epoch, n, number, id, device, boot, started_at, ended_at, outcome, error,
     output FROM attempts WHERE task = $1 ORDER BY started_at DESC, n DESC, number DESC LIMIT $2"""
+
+Last = tuple[AttemptView, ...]  # the newest attempt, or nothing
 
 _failure = msgspec.json.Decoder(Failure).decode
 _output = msgspec.json.Decoder(dict[str, Any]).decode
@@ -74,8 +78,21 @@ class TaskFilters(msgspec.Struct, frozen=True):
 # ------------------------------------------------------------------ one task
 
 
-def get(reading: Reading, task_id: str, explain: Explain, now_ms: int) -> TaskView:
+def get(
+    reading: Reading,
+    task_id: str,
+    explain: Explain,
+    now_ms: int,
+    away: Away = nobody_is_away,
+) -> TaskView:
     """Return a task with its attempts, its history and why it waits.
+
+    Args:
+        reading: One state of the database.
+        task_id: Of the task.
+        explain: Why a waiting task waits.
+        now_ms: Wall clock, Unix ms.
+        away: Which devices are not here.
 
     Raises:
         NotFound: No such task here.
@@ -84,26 +101,67 @@ def get(reading: Reading, task_id: str, explain: Explain, now_ms: int) -> TaskVi
     task = tasks.read(record)
     if task is None:
         raise NotFound(f"no task {task_id} is known here")
-    explain = with_pauses(reading, explain)
+    explain = with_records(reading, explain)
     return task_view.view(
         task,
         record,
         waiting=waiting(task, explain, statuses(reading), now_ms),
         attempts=attempts(reading, task_id, ATTEMPTS_MAX, task.reported),
         history=task_history.read(reading, task_id),
+        away=absence(reading, task, away),
     )
 
 
-def several(reading: Reading, ids: Iterable[str], explain: Explain, now_ms: int) -> list[TaskView]:
+def of_new(tx: Transaction, task_id: str, explain: Explain, now_ms: int) -> TaskView:
+    """Return a task that was submitted in this very transaction, as ``get`` will once it lasts.
+
+    From its record alone. A question to the tables would have every write of the group before it
+    written one by one, where they are written together: at 64 clients that cost a third of the
+    submissions.
+    """
+    record, task = load(tx, task_id)
+    assert task is not None, "it was submitted a moment ago"
+
+    def status_of(other: str) -> Status | None:
+        before = load(tx, other)[1]
+        return before.status if before else None
+
+    why = waiting(task, explain, status_of, now_ms)
+    queue = paused_by_record(tx, task.site, task.spec.type)
+    if why is not None and queue is not None:
+        why = with_pause(task, why, queue.reason)
+    return task_view.view(task, record, waiting=why, history=task_history.of_new(record))
+
+
+def with_records(reading: Reading, explain: Explain) -> Explain:
+    """Have an explanation say also what the records of others say: pauses, and what is recalled."""
+    return with_recalls(reading, with_pauses(reading, explain))
+
+
+def absence(reading: Reading, task: Task, away: Away) -> Absence | None:
+    """Return that the device which has an unfinished task is not here, if so."""
+    if task.allocation is None or task.status in ENDED:
+        return None
+    return away(reading, task.allocation.device)
+
+
+def several(
+    reading: Reading,
+    ids: Iterable[str],
+    explain: Explain,
+    now_ms: int,
+    away: Away = nobody_is_away,
+) -> list[TaskView]:
     """Return tasks that are known here, each as lists show it."""
     status_of = statuses(reading)
-    explain = with_pauses(reading, explain)
+    explain = with_records(reading, explain)
     found = []
     for task_id in ids:
         record, task = load(reading, task_id)
         if task is not None:
             why = waiting(task, explain, status_of, now_ms)
-            found.append(_brief(reading, task, record, why))
+            last = attempts(reading, task_id, 1, task.reported)
+            found.append(_brief(reading, task, record, why, away, last))
     return found
 
 
@@ -168,6 +226,7 @@ def page(
     now_ms: int,
     scan_max: int = SCAN_MAX,
     rows_max: int = ROWS_MAX,
+    away: Away = nobody_is_away,
 ) -> Page[TaskView]:
     """Return a page of tasks, each with its last attempt and no history.
 
@@ -180,6 +239,7 @@ def page(
         now_ms: Wall clock, Unix ms.
         scan_max: Tasks to explain.
         rows_max: Rows to look at.
+        away: Which devices are not here.
 
     Returns:
         At most ``limit`` items; fewer, with a ``next``, if too few of the rows looked at matched.
@@ -190,44 +250,56 @@ def page(
     place = _read_cursor(cursor, filters.order)
     items: list[TaskView] = []
     status_of = statuses(reading)
-    explain = with_pauses(reading, explain)
+    explain = with_records(reading, explain)
     rows = task_listing.scan(reading, _wanted(filters), filters.order, place)
-    explained = 0
-    for looked_at, (here, matches) in enumerate(rows):
-        if len(items) == limit or explained == scan_max or looked_at == rows_max:
-            return Page(items, _cursor(filters.order, place))
-        place = here
-        if matches:
-            explained += 1
-            item = _item(reading, here.id, filters, explain, status_of, now_ms)
-            if item is not None:
-                items.append(item)
-    return Page(items, None)
+    explained = looked_at = 0
+    while True:
+        some: list[str] = []  # read together: as many as the page has room for
+        room = min(limit - len(items), scan_max - explained)
+        while len(some) < room and looked_at < rows_max:
+            here, matches = next(rows, END)
+            if here is None:
+                break
+            place, looked_at = here, looked_at + 1
+            if matches:
+                some.append(here.id)
+        explained += len(some)
+        for task, record, last in _loaded(reading, some):
+            why = waiting(task, explain, status_of, now_ms)
+            if not filters.status or task_view.shown_status(task, why) in filters.status:
+                items.append(_brief(reading, task, record, why, away, last))
+        is_full = len(items) == limit or explained == scan_max or looked_at == rows_max
+        if is_full or not some:
+            is_end = next(rows, END)[0] is None
+            return Page(items, None if is_end else _cursor(filters.order, place))
 
 
-def _item(
-    reading: Reading,
-    task_id: str,
-    filters: TaskFilters,
-    explain: Explain,
-    status_of: StatusOf,
-    now_ms: int,
-) -> TaskView | None:
-    """Return a row's task if the status that it shows is asked for."""
-    record, task = load(reading, task_id)
-    if task is None:
-        return None
-    why = waiting(task, explain, status_of, now_ms)
-    if filters.status and task_view.shown_status(task, why) not in filters.status:
-        return None
-    return _brief(reading, task, record, why)
+def _loaded(reading: Reading, ids: Sequence[str]) -> Iterator[tuple[Task, Record, Last]]:
+    """Yield the tasks of a part of a page in its order, with the newest attempt of each."""
+    records = task_loading.records(reading, ids)
+    last = task_loading.last_attempts(reading, ids)
+    for task_id in ids:
+        record = records.get(task_id)
+        task = tasks.read(record) if record is not None else None
+        if record is not None and task is not None:
+            row = last.get(task_id)
+            yield task, record, (_attempt(task_id, row, task.reported),) if row else ()
 
 
-def _brief(reading: Reading, task: Task, record: Record, why: Waiting | None) -> TaskView:
+def _brief(
+    reading: Reading, task: Task, record: Record, why: Waiting | None, away: Away, last: Last
+) -> TaskView:
     # All of them only of the few that may have run twice: it shows in lists as well (promise 4).
     may_be_double = bool(task.seat.moved) or len(task.submitters) > 1
-    acted = attempts(reading, task.id, ATTEMPTS_MAX if may_be_double else 1, task.reported)
-    return task_view.view(task, record, waiting=why, attempts=acted[-1:], acted=acted)
+    acted = attempts(reading, task.id, ATTEMPTS_MAX, task.reported) if may_be_double else last
+    return task_view.view(
+        task,
+        record,
+        waiting=why,
+        attempts=last,
+        acted=acted,
+        away=absence(reading, task, away),
+    )
 
 
 def load(reading: Reading, task_id: str) -> tuple[Record, Task | None]:

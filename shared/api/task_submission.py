@@ -34,6 +34,7 @@ from shared.core.kinds.task_spec import (
     OnOrphan,
     Retry,
     Spec,
+    Title,
     Unreachable,
 )
 from shared.core.lifecycle import FINAL
@@ -50,6 +51,7 @@ UNFINISHED_ALIKE = """SELECT id FROM tasks WHERE site = $1 AND type = $2 AND uni
     AND status IN ('waiting', 'running', 'cancelling', 'unknown') ORDER BY id LIMIT 1"""
 
 CanRun = Callable[[Spec], bool]
+_encode = msgspec.msgpack.Encoder().encode
 _canonical = msgspec.msgpack.Encoder(order="deterministic").encode
 _spec = msgspec.msgpack.Decoder(Spec).decode
 
@@ -105,6 +107,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         offline: ``release``: its device starts it only with the hub's permit.
         repeatable: With ``release``: may be dealt again after silence.
         unique: While a task of this type and key is not over, it is returned instead of a second.
+        title: For people, one line: lists show it in place of type and payload.
     """
 
     id: Uuid7 | None = None
@@ -131,6 +134,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offline: Offline = Offline.KEEP
     repeatable: bool = False
     unique: Key | None = None
+    title: Title | None = None
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -195,6 +199,7 @@ def plan(submission: Submission, actor: str, now_ms: int, new_id: Callable[[], s
         offline=submission.offline,
         repeatable=submission.repeatable,
         unique=submission.unique,
+        title=submission.title,
     )
     _bound(spec)
     return Planned(task_id, submission.site, spec, tuple(edges.values()))
@@ -321,7 +326,7 @@ def _bound(spec: Spec) -> None:
     JSON knows integers of any length and nesting of any depth, msgpack does not.
     """
     try:
-        size = len(_canonical(spec))
+        size = len(_encode(spec))
     except (OverflowError, RecursionError) as error:
         raise Invalid(
             f"the payload cannot be stored: {error}", (("$.payload", str(error)),)

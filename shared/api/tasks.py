@@ -11,13 +11,23 @@ from shared.api import (
     conditional,
     idempotency,
     task_actions,
+    task_history,
     task_queries,
     task_submission,
     task_summary,
 )
 from shared.api.conditional import Seen
 from shared.api.context import NodeContext, Topic
-from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, Page
+from shared.api.pages import (
+    LIMIT_DEFAULT,
+    Cursor,
+    Limit,
+    Page,
+    PageQuery,
+    read_cursor,
+    write_cursor,
+)
+from shared.api.problem import not_found
 from shared.api.route import Answer, Call, Route, json, record
 from shared.api.sites import choose
 from shared.api.task_listing import Order
@@ -27,7 +37,7 @@ from shared.api.task_summary import Summary
 from shared.core.ids import Name
 from shared.core.kinds.task_spec import PRIORITY_WORDS
 from shared.core.lifecycle import Status
-from shared.core.task_view import TaskView
+from shared.core.task_view import TaskChange, TaskView
 from shared.core.vector import Vector
 from shared.errors import NotFound
 from shared.store import changes
@@ -106,15 +116,27 @@ async def summary(call: Call) -> Answer:
 
 async def get(call: Call) -> Answer:
     """Return one task."""
-    return await call.context.replica.read(partial(_single, context=call.context, task=call.id))
+    context = call.context
+    shown = await context.replica.read(partial(_whole, context=context, task=call.id))
+    return record(shown, shown.etag)
+
+
+async def history(call: Call) -> Answer:
+    """Return a page of the history of one task."""
+    asked = bodies.query(call.request, PageQuery)
+    return await call.context.replica.read(partial(_history, task=call.id, asked=asked))
 
 
 def render(reading: Reading, context: NodeContext, task: str) -> TaskView | None:
     """Return a task as the API shows it; None if it is not known."""
     try:
-        return task_queries.get(reading, task, context.explain, context.now_ms())
+        return _whole(reading, context, task)
     except NotFound:
         return None
+
+
+def _whole(reading: Reading, context: NodeContext, task: str) -> TaskView:
+    return task_queries.get(reading, task, context.explain, context.now_ms(), context.away)
 
 
 def _page(reading: Reading, context: NodeContext, asked: TaskQuery) -> Answer:
@@ -128,7 +150,15 @@ def _page(reading: Reading, context: NodeContext, asked: TaskQuery) -> Answer:
         order=asked.order,
     )
     now_ms = context.now_ms()
-    page = task_queries.page(reading, filters, asked.limit, asked.cursor, context.explain, now_ms)
+    page = task_queries.page(
+        reading,
+        filters,
+        asked.limit,
+        asked.cursor,
+        context.explain,
+        now_ms,
+        away=context.away,
+    )
     return json(page, headers={"Skerry-Position": str(changes.position(reading))})
 
 
@@ -137,12 +167,12 @@ def _summary(reading: Reading, context: NodeContext) -> Answer:
     return json(counts, headers={"Skerry-Position": str(changes.position(reading))})
 
 
-def _single(
-    reading: Reading, context: NodeContext, task: str, status: int = 200, location: bool = False
-) -> Answer:
-    shown = task_queries.get(reading, task, context.explain, context.now_ms())
-    headers = {"Location": f"/api/tasks/{task}"} if location else {}
-    return record(shown, shown.etag, status, headers)
+def _history(reading: Reading, task: str, asked: PageQuery) -> Answer:
+    if task_queries.load(reading, task)[1] is None:
+        return not_found(KIND, task)
+    after = read_cursor(asked.cursor, tuple[int, int]) if asked.cursor else task_history.START
+    items, end = task_history.page(reading, task, asked.limit, after)
+    return json(Page(items, write_cursor(*end) if end else None))
 
 
 # ------------------------------------------------------------------ writing
@@ -169,7 +199,7 @@ async def retry(call: Call) -> Answer:
     """Let a dead task run again."""
     asked = await bodies.read(call.request, TaskRequest, required=False)
     again = call.context.retry
-    return await act(call, lambda tx, seen: again(tx, call.id, call.actor, seen), asked.seen)
+    return await act(call, lambda tx, _: again(tx, call.id, call.actor), asked.seen, decides=True)
 
 
 async def prioritise(call: Call) -> Answer:
@@ -184,7 +214,13 @@ async def prioritise(call: Call) -> Answer:
 
 def _submit(tx: Transaction, context: NodeContext, planned: Planned, site: str) -> Answer:
     task, is_new = task_submission.submit(tx, planned, site, context.can_run)
-    return _single(tx, context, task, status=201 if is_new else 200, location=True)
+    shown = (
+        task_queries.of_new(tx, task, context.explain, context.now_ms())
+        if is_new
+        else _whole(tx, context, task)
+    )
+    headers = {"Location": f"/api/tasks/{task}"}
+    return record(shown, shown.etag, 201 if is_new else 200, headers)
 
 
 def _plainly(shown: TaskView, _found: object) -> TaskView:
@@ -196,6 +232,8 @@ async def act(
     change: Act[T],
     seen: str | None,
     show: Callable[[TaskView, T], TaskView] = _plainly,
+    *,
+    decides: bool = False,
 ) -> Answer:
     """Do something with the task of the path, and answer with the task.
 
@@ -204,14 +242,18 @@ async def act(
         change: What to do.
         seen: From the body: what the caller had seen.
         show: The answer, from the task and what ``change`` returned.
+        decides: It decides who has the task or how it ended, which nothing can be concurrent with:
+            what the caller had not seen is an error.
     """
     known = conditional.read(call.request, seen)
 
     def acted(tx: Transaction) -> Answer:
         held = tx.record(KIND, call.id)
-        found = change(tx, conditional.check(known, held) if held.is_known else None)
-        context = call.context
-        shown = task_queries.get(tx, call.id, context.explain, context.now_ms())
+        has_seen = conditional.check(known, held) if held.is_known else None
+        if decides:
+            task_actions.must_have_seen(held, has_seen)
+        found = change(tx, has_seen)
+        shown = _whole(tx, call.context, call.id)
         return record(show(shown, found), shown.etag)
 
     return await idempotency.write(call, acted)
@@ -271,6 +313,14 @@ ROUTES = (
         summary="One task: attempts, history, and why it waits",
         answer=TaskView,
         headers=("ETag",),
+    ),
+    Route(
+        method="GET",
+        path=f"{ONE}/history",
+        handler=history,
+        summary="What became of one task, oldest first, all of it",
+        query=PageQuery,
+        answer=Page[TaskChange],
     ),
     Route(
         method="POST",

@@ -7,6 +7,7 @@ const TERMS = {
   load: { word: "Unfinished tasks it had", text: plain },
   zone: { word: "Zone", text: (isElsewhere) => (isElsewhere ? "another" : "the task’s") },
   distance_m: { word: "Way", text: (metres) => `${plain(metres)} m` },
+  distance_assumed_m: { word: "Way", text: (metres) => `unknown, counted as ${plain(metres)} m` },
   battery_pct: { word: "Battery", text: (percent) => `${plain(percent)} %` },
 };
 

@@ -26,6 +26,11 @@ export function moreFields(board, given) {
     element(
       "div",
       { class: "form" },
+      field(
+        "Title",
+        element("input", { name: "title", maxlength: 200, autocomplete: "off" }),
+        "what lists call it; empty: what it does",
+      ),
       pair(
         field("Priority", priority),
         field("Device", deviceInput(board), "empty: any that fits"),
@@ -41,6 +46,7 @@ export function moreFields(board, given) {
 /** What was filled in, in the API's words. */
 export function moreOf(given) {
   const body = { priority: given.priority };
+  if (given.title) body.title = given.title;
   if (given.device) body.device = given.device;
   if (given.group) body.group = given.group;
   for (const name of ["after", "locks"]) {

@@ -6,8 +6,6 @@
 import { element } from "./dom.js";
 import { field, once } from "./forms.js";
 
-const ENDS = new Set(["succeeded", "cancelled"]);
-
 class TaskOver extends HTMLElement {
   attach(board, problems) {
     this.board = board;
@@ -44,7 +42,7 @@ class TaskOver extends HTMLElement {
 
   show(task) {
     this.task = task;
-    this.hidden = !(this.board.store.node?.role === "hub" && isInDoubt(task));
+    this.hidden = !(this.board.store.node?.role === "hub" && task.in_doubt?.length > 0);
   }
 
   async declare(form) {
@@ -61,15 +59,6 @@ class TaskOver extends HTMLElement {
       this.problems.scrollIntoView({ block: "nearest" });
     }
   }
-}
-
-/** Whether the device of an older allocation did not say how that ended; the hub knows for sure. */
-function isInDoubt({ allocation, attempts }) {
-  if (!allocation) return false;
-  const older = Array.from({ length: allocation.n - 1 }, (_, index) => index + 1);
-  return older.some(
-    (n) => !ENDS.has(attempts.findLast((attempt) => attempt.claim.n === n)?.outcome),
-  );
 }
 
 customElements.define("task-over", TaskOver);

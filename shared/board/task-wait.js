@@ -16,12 +16,17 @@ const REASONS = {
   paused: "Paused",
   recall: "Called back",
 };
+const ACTED = new Set(["running", "cancelling", "unknown"]);
 const TASK_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const ID_OR_TIME =
   /([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
 
-/** A line for each reason. */
+/** A line for each reason, and for what makes it doubtful that what is shown still holds. */
 export function waitLines(board, task) {
+  return [...reasonLines(board, task), ...doubtLines(task)];
+}
+
+function reasonLines(board, task) {
   if (task.status === "cancelling") {
     const who = task.device ?? "its device";
     return [line("Cancel", [`Asked to stop: ${who} has not answered yet`])];
@@ -29,6 +34,20 @@ export function waitLines(board, task) {
   return (task.waits_for ?? []).map((reason) =>
     line(REASONS[reason.reason] ?? reason.reason, reasonParts(board, reason)),
   );
+}
+
+/** Why one waits whose device is away, its reasons say; of one that runs nothing else does. */
+function doubtLines({ away, in_doubt: inDoubt = [], status }) {
+  const lines = [];
+  if (away && ACTED.has(status)) lines.push(line("Device", awayParts(away)));
+  if (inDoubt.length > 0)
+    lines.push(line("Doubt", ["it was moved, and may still run where it was before"]));
+  return lines;
+}
+
+function awayParts({ device, since }) {
+  if (!since) return [`${device} has never been heard`];
+  return [`${device} has not been heard since `, moment(since), "; this is what it said last"];
 }
 
 function line(word, parts) {

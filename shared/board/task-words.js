@@ -1,7 +1,8 @@
 // What is said of a task in words: what it is about, what it printed last, how far it is.
 
-/** What a task is about, in one line. */
+/** What a task is about, in one line: as its requester calls it, or else what it does. */
 export function taskTitle(task) {
+  if (task.title) return task.title;
   const { argv, seconds, url, method, topic } = task.payload ?? {};
   if (Array.isArray(argv)) return argv.map(quoted).join(" ");
   if (task.type === "wait" && seconds !== undefined) return `wait ${seconds} s`;

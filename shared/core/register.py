@@ -103,7 +103,8 @@ def _same(left: Event, right: Event) -> bool:
 
 
 def _uncovered(events_: tuple[Event, ...], cover: Vector) -> tuple[Event, ...]:
-    return tuple(e for e in events_ if e.header.seq > cover.get(e.header.origin, 0))
+    kept = [e for e in events_ if e.header.seq > cover.get(e.header.origin, 0)]
+    return events_ if len(kept) == len(events_) else tuple(kept)
 
 
 def _with(events_: tuple[Event, ...], event: Event, cover: Vector) -> tuple[Event, ...]:
@@ -151,6 +152,10 @@ def unpack(data: bytes) -> Register:
         BadFrame: An event in it is no event.
     """
     packed = _decode(data)
+    if len(packed.siblings) == 1 and not packed.parked:  # nearly all: without the generators
+        (only,) = packed.siblings
+        shown = events.read(only.header, only.body)
+        return Register((shown,), (), packed.cover, packed.refused)
     return Register(
         tuple(events.read(p.header, p.body) for p in packed.siblings),
         tuple(events.read(p.header, p.body) for p in packed.parked),

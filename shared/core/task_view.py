@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from shared.core import instants
+from shared.core import doubt, instants
 from shared.core import record as records
+from shared.core.doubt import Last
 from shared.core.event import Dot
 from shared.core.kinds.task import (
     Allocation,
@@ -55,6 +56,19 @@ class AllocationView(msgspec.Struct, frozen=True):
     terms: dict[str, float]
 
 
+class Absence(msgspec.Struct, frozen=True):
+    """A device that has a task and is not here; ``since`` null: it was never heard."""
+
+    device: str
+    since: str | None
+
+
+class RecallView(msgspec.Struct, frozen=True):
+    """The device that has a task is asked to give it back, and has not answered."""
+
+    reason: str | None
+
+
 class TaskChange(msgspec.Struct, frozen=True):
     """An entry of a task's history."""
 
@@ -71,18 +85,24 @@ class TaskView(msgspec.Struct, frozen=True):
     """A task as the API shows it.
 
     ``double_run``: it was moved away from a device that had not said that nothing runs there, and
-    attempts under both allocations are known. Only as far as ``attempts`` are listed.
+    attempts under both allocations are known. ``in_doubt``: numbers of older allocations under
+    which it may still act. ``away``: the device that has it is not here, so what is shown is what
+    it said last. Only as far as ``attempts`` are listed.
     """
 
     id: str
     site: str
     type: str
+    title: str | None
     payload: dict[str, Any]
     priority: str
     requester: str
     device: str | None
     allocation: AllocationView | None
     double_run: bool
+    in_doubt: tuple[int, ...]
+    recall: RecallView | None
+    away: Absence | None
     requires: tuple[str, ...]
     after: tuple[Edge, ...]
     not_before: str | None
@@ -128,6 +148,7 @@ def view(
     attempts: Sequence[AttemptView] = (),
     acted: Sequence[AttemptView] | None = None,
     history: Sequence[TaskChange] = (),
+    away: Absence | None = None,
 ) -> TaskView:
     """Return the task as the API shows it.
 
@@ -138,7 +159,9 @@ def view(
         attempts: Those to show.
         acted: All of them, where only the newest are to be shown.
         history: What to show of it.
+        away: That the device which has it is not here.
     """
+    known = attempts if acted is None else acted
     spec = task.spec
     status = shown_status(task, waiting)
     is_waiting = task.status is Status.WAITING and status is not Status.CANCELLING
@@ -146,12 +169,16 @@ def view(
         id=task.id,
         site=task.site,
         type=spec.type,
+        title=spec.title,
         payload=spec.payload,
         priority=task.priority.word,
         requester=spec.requester,
         device=task.shown_device,
         allocation=_allocation(task),
-        double_run=is_double(task, attempts if acted is None else acted),
+        double_run=is_double(task, known),
+        in_doubt=_in_doubt(task, known),
+        recall=RecallView(task.recall.reason) if task.recall else None,
+        away=away,
         requires=spec.requires,
         after=spec.after,
         not_before=instants.text_or_none(spec.not_before_ms),
@@ -188,6 +215,16 @@ def is_double(task: Task, attempts: Sequence[AttemptView]) -> bool:
     acted = {attempt.claim.n for attempt in attempts}
     is_moved = any(n in acted and max(acted) > n for n in task.seat.moved)
     return is_moved or any(attempt.device not in task.holders for attempt in attempts)
+
+
+def _in_doubt(task: Task, attempts: Sequence[AttemptView]) -> tuple[int, ...]:
+    if not doubt.is_in_doubt(task):
+        return ()
+    last: dict[int, Last] = {}
+    for shown in sorted(attempts, key=lambda one: (one.claim.n, one.claim.attempt)):
+        is_permanent = shown.error is not None and shown.error.permanent
+        last[shown.claim.n] = Last(shown.claim.attempt, shown.outcome, is_permanent)
+    return doubt.still_open(task, last)
 
 
 def _allocation(task: Task) -> AllocationView | None:

@@ -104,16 +104,35 @@ def waiting(found: Sequence[Hold], doomed: str | None = None) -> Waiting | None:
 
 def expiry(task: Task) -> Expiry | None:
     """Return when a waiting task expires, None if it never does."""
-    spec, found = task.spec, []
-    if spec.schedule_to_start_s is not None and task.attempts_made == 0:
-        limit_s = spec.schedule_to_start_s
-        found.append((limit_s, f"it did not start within {limit_s:g} s of its submission"))
-    if spec.schedule_to_close_s is not None:
-        limit_s = spec.schedule_to_close_s
-        found.append((limit_s, f"it was not done within {limit_s:g} s of its submission"))
-    if not found:
+    start, close = _start_by(task), close_by(task)
+    if start is None or close is None:
+        return start or close
+    return min(start, close, key=lambda one: one.at_ms)
+
+
+def _start_by(task: Task) -> Expiry | None:
+    """Return until when a task must start.
+
+    Attempts count anew under each allocation, so one that had started would otherwise be late the
+    moment somebody decides to run it anew. Being given to another device because the first could
+    not start it is no such decision: a command to a machine must not grow younger on its way.
+    """
+    limit_s, anew_ms = task.spec.schedule_to_start_s, task.seat.anew_ms
+    if limit_s is None or task.attempts_made:
         return None
-    limit_s, reason = min(found)
+    from_ms, since = (
+        (task.created_ms, "its submission") if anew_ms is None else (anew_ms, "being run anew")
+    )
+    reason = f"it did not start within {limit_s:g} s of {since}"
+    return Expiry(from_ms + round(limit_s * 1000), reason)
+
+
+def close_by(task: Task) -> Expiry | None:
+    """Return until when a task must be done, however often it is run anew."""
+    limit_s = task.spec.schedule_to_close_s
+    if limit_s is None:
+        return None
+    reason = f"it was not done within {limit_s:g} s of its submission"
     return Expiry(task.created_ms + round(limit_s * 1000), reason)
 
 

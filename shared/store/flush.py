@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core import register as registers
-from shared.core.clock import Stamp
 from shared.core.kinds import KINDS, lane_of
 from shared.core.kinds.kind import Row, SideRow, Table
 from shared.store import conflicts, journal, scope, typed
@@ -40,7 +39,7 @@ class Gathered:
 
     journal: list[tuple[Any, ...]] = field(default_factory=list)
     told: list[tuple[Any, ...]] = field(default_factory=list)
-    history: list[tuple[int, Stamp, int]] = field(default_factory=list)
+    history: list[tuple[int, int, int]] = field(default_factory=list)
     side_rows: list[SideRow] = field(default_factory=list)
     registers: dict[tuple[Key, str], int] = field(default_factory=dict)
     bases: dict[tuple[Key, str], tuple[bytes, int]] = field(default_factory=dict)

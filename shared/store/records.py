@@ -1,7 +1,7 @@
 """Rows of records: loading registers, and writing a changed record once per transaction."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 import msgspec
@@ -30,6 +30,12 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 
 FIND = sql("SELECT id, site FROM records WHERE kind = $1 AND subject = $2")
 REGISTERS = sql("SELECT name, shown FROM registers WHERE record = $1")
+ASKED = 64  # subjects in one question: a fixed number, so that the statement is prepared once
+_MARKS = ", ".join(f"${n}" for n in range(2, ASKED + 2))
+MANY = sql(
+    f"""SELECT r.subject, r.site, g.name, g.shown FROM records r JOIN registers g ON g.record = r.id
+    WHERE r.kind = $1 AND r.subject IN ({_MARKS})"""  # noqa: S608 - ours
+)
 BASE = sql("SELECT name, base FROM registers WHERE record = $1 AND base IS NOT NULL")
 INSERT_RECORD = sql("INSERT INTO records (id, kind, subject, site) VALUES ($1, $2, $3, $4)")
 SET_SITE = sql("UPDATE records SET site = $2 WHERE id = $1")
@@ -54,6 +60,22 @@ def load(db: sqlite3.Connection, kind: str, subject: str) -> Held | None:
     row_id, site = row
     held = {name: registers.unpack(data) for name, data in db.execute(REGISTERS, (row_id,))}
     return Held(row_id, Record(kind, subject, site, held))
+
+
+def load_many(db: sqlite3.Connection, kind: str, subjects: Sequence[str]) -> dict[str, Record]:
+    """Read records of one kind by subject; those of which nothing is known are left out."""
+    found: dict[str, Record] = {}
+    for start in range(0, len(subjects), ASKED):
+        some = subjects[start : start + ASKED]
+        padded = (*some, *("",) * (ASKED - len(some)))
+        held: dict[str, dict[str, registers.Register]] = {}
+        sites: dict[str, str] = {}
+        for subject, site, name, shown in db.execute(MANY, (kind, *padded)):
+            held.setdefault(subject, {})[name] = registers.unpack(shown)
+            sites[subject] = site
+        for subject, given in held.items():
+            found[subject] = Record(kind, subject, sites[subject], given)
+    return found
 
 
 def load_base(db: sqlite3.Connection, row_id: int) -> Mapping[str, registers.Register]:

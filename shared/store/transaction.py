@@ -287,14 +287,13 @@ class Transaction(Reading):
         key = (record_kind(header.kind), header.subject)
         log = self._logs[header.origin]
         digest = chain.link(log.hash, event.header_bytes, event.body_bytes)
-        self._enter(event, key, log, digest, self.now_ms)
-        entry, record, stamp = self.next_position(), self.row(key).id, Stamp(header.at)
+        entry = self._enter(event, key, log, digest, self.now_ms)
         row = (
             entry,
             log.id,
             header.seq,
-            record,
-            stamp,
+            self.row(key).id,
+            header.at,
             # sqlite3 asks its adapters for every bytes and None, and never for a bytearray: over a
             # batch that costs more than the copies.
             bytearray(event.header_bytes),
@@ -303,7 +302,6 @@ class Transaction(Reading):
             self.now_ms,
             int(verdict),
         )
-        self._gathered.history.append((record, stamp, entry))
         if verdict in (Verdict.REFUSED, Verdict.PARKED):
             self._must_follow = True
             self._gathered.told.append((*row, reason, entry))
@@ -320,32 +318,43 @@ class Transaction(Reading):
         held = self._held.get(key) or rows.load(self._db, *key)
         self._held[key] = held or Held(tail.record, Record(*key), is_new=True)
         self._counts.next_record = max(self._counts.next_record, tail.record + 1)
+        self._counts.position = tail.entry - 1
         self._enter(event, key, self._logs[header.origin], tail.hash, tail.received_ms)
-        self._counts.position = tail.entry
-        self._gathered.history.append((tail.record, Stamp(header.at), tail.entry))
         current = self.register(key, header.register)
         self.set_register(key, header.register, registers.fold(current, event), tail.entry)
         self.applied(event)
 
-    def _enter(self, event: Event, key: Key, log: Log, digest: bytes, received_ms: int) -> None:
-        """Move on by the next event of a log: its head, the site of its record, our clock."""
-        header = event.header
-        self._gathered.size += event.size
-        if not self.row(key).record.site and header.site == log.site:
-            self.set_site(key, header.site)  # else refused: it names no site
+    def _enter(self, event: Event, key: Key, log: Log, digest: bytes, received_ms: int) -> int:
+        """Move on by the next event of a log: its head, the site of its record, our clock.
+
+        Returns:
+            Its entry.
+        """
+        header, counts, gathered = event.header, self._counts, self._gathered
+        held = self.row(key)
+        if not held.record.site and header.site == log.site:  # else refused: it names no site
+            self.set_site(key, header.site)
         self._set_log(Log(log.id, log.name, log.site, header.seq, digest, log.acked, log.own))
         stamp = Stamp(header.at)
         if log.own != nodes.OWN_NOW:
-            stamp = clock.observe(self._counts.stamp, stamp, received_ms)
-        if stamp > self._counts.stamp:
-            self._counts.stamp = stamp
+            stamp = clock.observe(counts.stamp, stamp, received_ms)
+        if stamp > counts.stamp:
+            counts.stamp = stamp
+        counts.position = entry = counts.position + 1
+        gathered.history.append((held.id, header.at, entry))
+        gathered.size += event.size
+        return entry
 
     def set_register(self, key: Key, name: str, register: Register, position: int) -> None:
         """Change what a register shows, at a position of this node."""
-        former = self.touch(key).record.register(name)
-        if registers.is_disputed(register) or registers.is_disputed(former):
-            self._must_follow = True  # each state that is committed leaves its conflicts and losses
         held = self.row(key)
+        former = self._gathered.before.get(key)
+        if former is None:
+            former = held
+            self._put(self._gathered.before, key, held)
+        before = former.record.registers.get(name)
+        if registers.is_disputed(register) or (before and registers.is_disputed(before)):
+            self._must_follow = True  # each state that is committed leaves its conflicts and losses
         record = records.with_register(held.record, name, register, held.record.site)
         self._put(self._held, key, Held(held.id, record, held.is_new))
         self._put(self._changes, key, position)
@@ -363,26 +372,19 @@ class Transaction(Reading):
         if held.record.site == site:
             return
         record = Record(key[0], key[1], site, held.record.registers)
-        self.touch(key)
-        self._put(self._held, key, Held(held.id, record, held.is_new))
         if not held.is_new:
             self._must_follow = True
+            self.touch(key)
             self._put(self._gathered.sites, key, site)
+        self._put(self._held, key, Held(held.id, record, held.is_new))
         for name, register in record.registers.items():
             # Of refused events, which gave no site: a feed that passed them must tell them now.
             self.set_register(key, name, register, self.next_position())
 
-    def touch(self, key: Key) -> Held:
-        """Have a record's row written, though perhaps nothing that it shows has changed.
-
-        Returns:
-            The record as the tables show it.
-        """
-        before = self._gathered.before.get(key)
-        if before is None:
-            before = self.row(key)
-            self._put(self._gathered.before, key, before)
-        return before
+    def touch(self, key: Key) -> None:
+        """Have a record's row written, though perhaps nothing that it shows has changed."""
+        if key not in self._gathered.before:
+            self._put(self._gathered.before, key, self.row(key))
 
     def applied(self, event: Event) -> None:
         """Derive side rows from an event that counts."""

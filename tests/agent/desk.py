@@ -253,6 +253,8 @@ def relieved(
         one = replace(one, progress=replace(one.progress, not_before_ms=None))
     if "lock" in words:
         room = replace(room, holders={})
+    if "group" in words:
+        room = replace(room, groups={})
     permit = "lock" if one.spec.shared_locks else "device"
     if permit in words and rooms.needs_permit(one) and not rooms.must_ask(one):
         one = desk.permit(one)

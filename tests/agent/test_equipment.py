@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,13 @@ class Machine:
         self.acknowledged: list[Observation] = []
         self.crashes = 0
         self._observed: asyncio.Queue[Observation] = asyncio.Queue()
+
+    def watch_health(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    def become(self, health: Health) -> None:
+        self.health = health
+        self._changed()
 
     def desire(self, state: State | None) -> None:
         self.shown.append(state)
@@ -245,7 +252,7 @@ async def test_a_report_is_stale_while_its_machine_is_away(tmp_path: Path) -> No
         await eventually(lambda: len(machine.acknowledged) == 1)
         record = await replica.record("equipment", "press-1")
         assert not machines.is_stale(record)
-        machine.health = Health(connected=False, detail="unplugged", since_ms=1)
+        machine.become(Health(connected=False, detail="unplugged", since_ms=1))
         assert machines.is_stale(record)
         await person_says(replica, RED)
         assert not machines.is_stale(await replica.record("equipment", "press-1"))
@@ -259,7 +266,7 @@ async def test_subscribers_hear_when_a_driver_is_lost_and_when_it_is_back(tmp_pa
         for connected in (False, True):
             heard: list[str] = []
             with replica.subscribe(lambda changes: heard.extend(c.subject for c in changes)):  # noqa: B023
-                machine.health = Health(connected=connected, detail="", since_ms=1)
+                machine.become(Health(connected=connected, detail="", since_ms=1))
                 await advance_until(time, lambda: heard == ["press-1"])  # noqa: B023
 
 

@@ -1,10 +1,11 @@
 """A device whose task was given to another while it ran: its word is evidence, and not lost."""
 
+import asyncio
 from pathlib import Path
 
 from shared.core.kinds.task import Allocation, Outcome, Seat
 from shared.core.lifecycle import Status
-from tests.agent.robot import Robot, append, robot
+from tests.agent.robot import Robot, append, eventually, robot
 
 ATTEMPTS = """SELECT device, epoch, n, number, outcome FROM attempts WHERE task = $1
     ORDER BY n, number"""
@@ -39,6 +40,48 @@ async def test_the_end_of_a_run_whose_task_was_moved_is_kept_and_decides_nothing
             Status.WAITING,
             Allocation("e1", 1, "robot-2", "x"),
         )
+
+
+class Slow:
+    """Stops when it is told to, once its gate is open."""
+
+    type = "slow"
+    timeout_s = 60.0
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    def check(self, payload: object) -> None:
+        del payload
+
+    async def run(self, run: object) -> dict[str, object]:
+        del run
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.asked.set()
+            await self.gate.wait()
+            raise
+        return {}
+
+
+async def test_a_run_that_stops_on_request_after_its_task_was_moved_is_told_of(
+    tmp_path: Path,
+) -> None:
+    """✗ "a task that is running cannot cancel": the end stays untold till the agent restarts."""
+    slow = Slow()
+    async with robot(tmp_path, handlers={"slow": slow}) as one:
+        await one.adopt_hub("e1")
+        task_id = await one.submit(type_="slow")
+        await one.until(task_id, Status.RUNNING)
+        await one.ask_cancel(task_id)
+        await asyncio.wait_for(slow.asked.wait(), 5)
+        await give(one, task_id, Allocation("e1", 1, "robot-2", "x"))
+        slow.gate.set()
+        await eventually(lambda: not one.dispatcher._runs)
+        assert await attempts(one, task_id) == [("robot-1", "", 0, 1, Outcome.CANCELLED)]
+        assert (await one.task(task_id)).status is Status.WAITING
 
 
 async def test_a_run_that_a_crash_ended_after_its_task_was_moved_is_told_of(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What starts and why the rest waits: properties over random task sets, and the index beside it."""
 
 from collections import Counter
+from functools import partial
 from random import Random
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -16,7 +18,7 @@ from shared.core import waiting as waitings
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import Edge, Offline, On, Priority
 from shared.core.lifecycle import ENDED, Status
-from shared.core.waiting import Waiting
+from shared.core.waiting import Reason, Waiting
 from tests.agent.desk import LIMITS, NOW_MS, Desk, random_task, relieved, task
 
 SEEDS = range(60)
@@ -256,6 +258,20 @@ def test_an_earlier_member_of_a_group_that_arrives_later_goes_first() -> None:
     assert handed(backlog, 5) == ["b"]
 
 
+def test_an_earlier_member_that_arrives_while_a_later_one_runs_waits_for_it() -> None:
+    """Promise 3: one at a time, and only then in order (the simulator found them both running)."""
+    room = rooms.with_runs(Room(5), [task("b", group="g", created_ms=NOW_MS)])
+    first = task("a", group="g", created_ms=NOW_MS - 1)
+    backlog = Backlog()
+    backlog.join("b", (first.site, "g"), NOW_MS, NOW_MS)
+    backlog.put(first, NOW_MS, {})
+    assert backlog.candidates(NOW_MS, room) == []
+    waits = schedule.why(first, NOW_MS, room, status_of=lambda _: None, ahead=backlog.groups.ahead)
+    assert [(one.reason, one.ref) for one in waits.reasons] == [("group", "b")]
+    backlog.heard("b", Status.SUCCEEDED, NOW_MS)
+    assert [one.id for one in backlog.candidates(NOW_MS, Room(5))] == ["a"]
+
+
 def test_a_rate_says_when_to_look_again() -> None:
     desk = Desk(Random(1), capacity=9)
     for name in "abcd":
@@ -371,4 +387,55 @@ def explain(one: Task, room: Room) -> Waiting | None:
         ahead=lambda other: "q" if other.spec.group else None,
         is_ours=lambda _: True,
         device="robot-1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"type_": "y"}, "robot-1 runs no tasks of type y, and no hub is set up here"),
+        ({"requires": ("lift",)}, "robot-1 does not have lift, and no hub is set up here"),
+        ({"locks": ("door",)}, "only a hub can give leave to start it, and none is set up here"),
+        ({}, "robot-1 cannot tell alone whether it may start, and no hub is set up here"),
+    ],
+)
+def test_without_a_hub_nobody_is_said_to_choose_a_device(
+    fields: dict[str, Any], words: str
+) -> None:
+    one = replace(task("a", **fields), allocation=None)
+    alone = schedule.Alone(frozenset({"x"}), frozenset())
+    given = partial(
+        schedule.explain,
+        one,
+        NOW_MS,
+        Room(1),
+        status_of=lambda _: None,
+        ahead=lambda _: None,
+        is_ours=lambda _: True,
+        device="robot-1",
+    )
+    waiting = given(alone=alone)
+    assert waiting is not None
+    assert waiting.reasons[0].message.startswith(words)
+    waiting = given()  # with one
+    assert waiting is not None
+    assert waiting.reasons[0].message == "the hub has not chosen a device yet"
+
+
+def test_without_a_hub_what_is_for_another_device_stays_where_it_is() -> None:
+    one = task("a")
+    one = replace(one, allocation=None, spec=replace(one.spec, device="robot-2"))
+    waiting = schedule.explain(
+        one,
+        NOW_MS,
+        Room(1),
+        status_of=lambda _: None,
+        ahead=lambda _: None,
+        is_ours=lambda _: True,
+        device="robot-1",
+        alone=schedule.Alone(frozenset({"x"}), frozenset()),
+    )
+    assert waiting is not None
+    assert waiting.reasons[0] == Reason(
+        "device", "robot-2", "it is for robot-2, and no hub is set up here to give it there"
     )

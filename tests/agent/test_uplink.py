@@ -73,6 +73,25 @@ async def test_two_replicas_converge(agent: Replica, hub: Hub, tmp_path: Path) -
     assert not uplink.status().connected
 
 
+async def test_when_the_last_sync_was_is_known_after_a_restart(
+    agent: Replica, hub: Hub, tmp_path: Path
+) -> None:
+    """Also after a crash: it is kept while the session goes on, not at its end alone."""
+    uplink = uplink_of(agent, tmp_path / "a", hub.url)
+    assert uplink.status().last_sync_at is None
+
+    def kept() -> str | None:
+        return uplink_of(agent, tmp_path / "a", hub.url).status().last_sync_at
+
+    async with running(uplink):
+        await eventually(lambda: kept() is not None)
+        await report(agent, RED, "leak")
+        await arrived(agent, hub)
+    assert kept() == uplink.status().last_sync_at
+    await uplink.set_enabled(False)
+    assert kept() == uplink.status().last_sync_at, "the switch keeps what stands beside it"
+
+
 async def test_the_last_word_is_sent_before_the_end(
     agent: Replica, hub: Hub, tmp_path: Path
 ) -> None:

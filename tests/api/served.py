@@ -12,7 +12,7 @@ from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
 
 from agent import booking_routes as agent_bookings
 from hub import api as hub_api
-from hub import asking, booking_routes, outbox, resource_routes, schedules, webhooks
+from hub import asking, booking_routes, fleet, outbox, resource_routes, schedules, webhooks
 from hub.retry import retry
 from hub.settings import Webhook
 from shared.api import task_actions
@@ -151,6 +151,7 @@ async def serve_node(
             explain=lambda task, status_of, now_ms: why(task, now_ms, status_of),
             is_stale=is_stale,
             can_run=can_run,
+            types=fleet.types,
             retry=retry if role == "hub" else task_actions.retry,
             ask=asking.answer(node.clock) if role == "hub" else None,
         )

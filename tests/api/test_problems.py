@@ -1,6 +1,7 @@
 """Every way a request can be wrong: a problem that names it, the node alive, nothing written."""
 
 import asyncio
+import json
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -308,3 +309,32 @@ async def test_an_unexpected_error_is_500_with_an_id_that_the_log_has(
     assert b"sqlite" not in answered.raw.lower()
     assert b"Traceback" not in answered.raw
     assert (await hub.call("GET", "/healthz")).status == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"hello there\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /api/node HTTP/1.1\r\nno colon here\r\n\r\n",
+        b"GET /api/node HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n",
+    ],
+    ids=["no-http", "version", "header", "length", "long-line", "long-header"],
+)
+async def test_what_is_no_http_request_gets_a_problem_too(hub: Served, sent: bytes) -> None:
+    address = urlsplit(hub.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        writer.write(sent)
+        async with asyncio.timeout(WAIT_S):
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    finally:
+        writer.close()
+    assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert b"Content-Type: application/problem+json" in head
+    found = json.loads(body)
+    assert (found["type"], found["status"]) == (f"{URN}malformed", 400)
+    assert found["detail"].startswith("this is no HTTP request: ")
+    assert (await hub.call("GET", "/api/node")).status == 200

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.core.kinds import queue as kind
-from tests.api.nodes import carry
+from tests.api.nodes import carry, hello
 from tests.api.served import Served, hear
 
 QUEUE_FIELDS = {
@@ -38,17 +38,25 @@ async def test_an_agent_serves_the_same(agent: Served) -> None:
     assert [one["type"] for one in (await agent.get("/api/queues"))["items"]] == ["wait"]
 
 
+async def test_a_queue_whose_tasks_are_all_over_is_listed(hub: Served) -> None:
+    made = (await hub.call("POST", "/api/tasks", {"command": "echo"})).json
+    await hub.call("POST", f"/api/tasks/{made['id']}/cancel")
+    (queue,) = (await hub.get("/api/queues"))["items"]
+    assert (queue["type"], queue["waiting"], queue["running"]) == ("command", 0, 0)
+
+
 async def test_the_list_counts_what_waits_here(hub: Served) -> None:
+    await hello(hub.replica, "robot-1", types=("command", "scan"))  # a type without any task yet
     for command in ("echo a", "echo b"):
         await hub.call("POST", "/api/tasks", {"command": command})
     await hub.call("POST", "/api/queues/wait/pause")
     listed = await hub.get("/api/queues")
     assert listed["next"] is None
     found = [(one["type"], one["paused"], one["waiting"]) for one in listed["items"]]
-    assert found == [("command", False, 2), ("wait", True, 0)]
+    assert found == [("command", False, 2), ("scan", False, 0), ("wait", True, 0)]
     assert (listed["items"][0]["at"], listed["items"][0]["actor"]) == (None, None)
-    first = await hub.get("/api/queues?limit=1")
-    rest = await hub.get(f"/api/queues?limit=1&cursor={first['next']}")
+    first = await hub.get("/api/queues?limit=2")
+    rest = await hub.get(f"/api/queues?limit=2&cursor={first['next']}")
     assert [*first["items"], *rest["items"]] == listed["items"]
     assert rest["next"] is None
 

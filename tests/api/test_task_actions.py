@@ -19,6 +19,7 @@ from shared.core.kinds.task_spec import (
     Spec,
 )
 from shared.core.lifecycle import Status
+from shared.core.waiting import expiry
 from shared.errors import (
     Clash,
     IllegalMove,
@@ -487,6 +488,16 @@ async def test_an_agent_retries_what_it_gave_itself(robot: Node) -> None:
             None,
             n,
         )
+
+
+async def test_what_an_agent_retries_has_the_whole_time_to_start_again(robot: Node) -> None:
+    task_id = await robot.submit(schedule_to_start_s=60)
+    await robot.report(task_id, Status.DEAD, number=1)
+    robot.clock.ms += 3600_000
+    await robot.retry(task_id)
+    late = expiry(await robot.task(task_id))
+    assert late is not None
+    assert late.at_ms == robot.clock() + 60_000
 
 
 async def test_an_agent_does_not_retry_what_the_hub_gave_it(robot: Node) -> None:

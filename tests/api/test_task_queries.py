@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -5,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.api import pages, task_queries, task_summary
+from shared.api import pages, task_actions, task_history, task_queries, task_summary
 from shared.api.pages import Page
 from shared.api.task_listing import Order
 from shared.api.task_queries import TaskFilters
@@ -16,6 +17,7 @@ from shared.core.lifecycle import Status
 from shared.core.task_view import TaskView
 from shared.core.waiting import StatusOf, Waiting, queued, why
 from shared.errors import Invalid, NotFound
+from shared.store.transaction import Transaction
 from tests.api.nodes import START_MS, Node, carry, open_node, seat_at, tell_progress
 
 A = "0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3a"
@@ -145,6 +147,58 @@ async def test_of_the_progress_of_an_attempt_the_history_has_the_newest(hub: Nod
     told = [(c.dot.seq, c.attempt) for c in changes if c.reason == "reported progress"]
     assert told == [(6, 1), (11, 2)]
     assert len(changes) == 8
+
+
+async def test_thousands_of_saved_steps_hide_nothing_of_what_became_of_a_task(hub: Node) -> None:
+    task_id = await hub.submit()
+    await hub.replica.write(lambda tx: seat_at(tx, task_id, "robot-1"))
+
+    def report_all(tx: Transaction) -> None:
+        for step in range(1500):
+            tell_progress(tx, task_id, number, step=step)
+
+    for number in (1, 2):
+        await hub.report(task_id, Status.RUNNING, number=number)
+        await hub.replica.write(report_all)
+        await hub.report(task_id, Status.DEAD, number=number)
+    shown = await get(hub, task_id)
+    assert [(c.status, c.attempt, c.dot.seq) for c in shown.history] == [
+        ("queued", None, 1),
+        ("queued", None, 2),
+        ("running", 1, 3),
+        (None, 1, 1503),
+        ("dead", 1, 1504),
+        ("running", 2, 1505),
+        (None, 2, 3005),
+        ("dead", 2, 3006),
+    ]
+
+
+async def test_a_long_history_has_the_submission_and_the_newest_and_pages_have_all_of_it(
+    hub: Node,
+) -> None:
+    task_id = await hub.submit()
+    priorities = itertools.cycle((Priority.HIGH, Priority.LOW))
+
+    def change(tx: Transaction) -> None:
+        for _ in range(100):
+            task_actions.set_priority(tx, task_id, next(priorities), "ada")
+
+    for _ in range(12):
+        await hub.replica.write(change)
+        hub.clock.ms += 1
+    shown = await get(hub, task_id)
+    assert len(shown.history) == task_history.ENTRIES_MAX
+    assert [c.dot.seq for c in shown.history[:2]] == [1, 203]
+    seqs: list[int] = []
+    end: task_history.Place | None = task_history.START
+    while end is not None:
+        after = end
+        items, end = await hub.replica.read(
+            lambda r: task_history.page(r, task_id, 500, after)  # noqa: B023 - read at once
+        )
+        seqs += [item.dot.seq for item in items]
+    assert seqs == [*range(1, 1202)]
 
 
 async def test_waiting_is_shown_in_the_words_of_the_api(hub: Node) -> None:

@@ -8,6 +8,10 @@ TASK_FIELDS = {
     "id",
     "site",
     "type",
+    "title",
+    "in_doubt",
+    "recall",
+    "away",
     "payload",
     "priority",
     "requester",
@@ -118,3 +122,31 @@ async def test_the_summary_has_every_status(hub: Served) -> None:
     assert counts["by_status"]["queued"] == 1
     assert len(counts["by_status"]) == 10
     assert counts["by_priority"] == {"critical": 0, "high": 1, "normal": 0, "low": 0}
+
+
+async def test_the_history_of_one_task_in_pages(hub: Served) -> None:
+    task = await submit(hub, command="echo")
+    for word in ("high", "low", "high"):
+        await hub.call("POST", f"/api/tasks/{task['id']}/priority", {"priority": word})
+    path = f"/api/tasks/{task['id']}/history?limit=3"
+    first = await hub.get(path)
+    rest = await hub.get(f"{path}&cursor={first['next']}")
+    assert [len(page["items"]) for page in (first, rest)] == [3, 1]
+    assert rest["next"] is None
+    whole = (await hub.get(f"/api/tasks/{task['id']}"))["history"]
+    assert first["items"] + rest["items"] == whole
+    unknown = "0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3f"
+    assert (await hub.call("GET", f"/api/tasks/{unknown}/history")).status == 404
+    assert (await hub.call("GET", f"{path}&cursor=AAAA")).status == 400
+
+
+async def test_a_title_of_one_line(hub: Served) -> None:
+    task = await submit(hub, command="echo", title="Blut für Station 7, eilig")
+    assert task["title"] == "Blut für Station 7, eilig"
+    (listed,) = (await hub.get("/api/tasks"))["items"]
+    assert listed["title"] == task["title"]
+    assert (await submit(hub, command="echo"))["title"] is None
+    for wrong in ("", "x" * 201, "two\nlines", "ends with one\n", 7):
+        answered = await hub.call("POST", "/api/tasks", {"command": "echo", "title": wrong})
+        assert answered.status == 400, wrong
+        assert answered.json["errors"][0]["path"] == "$.title"

@@ -40,7 +40,8 @@ async def open_task(page: Page, title: str) -> Locator:
 
 
 def queue(page: Page, type_: str) -> Locator:
-    return page.locator("queue-row", has_text=type_)
+    named = page.locator(".switch-label").get_by_text(type_, exact=True)
+    return page.locator("queue-row", has=named)
 
 
 # ------------------------------------------------------------------ queues
@@ -170,7 +171,12 @@ async def test_a_task_says_what_the_choice_of_its_device_weighed(
     await expect(dialog).to_contain_text("Why robot-1")
     await expect(dialog).to_contain_text("the best of 2 that could")
     await expect(dialog.locator(".terms tr")).to_have_text(
-        ["Unfinished tasks it had0", "Zoneanother", "Way500 m", "Cost, in tasks15"]
+        [
+            "Unfinished tasks it had0",
+            "Zoneanother",
+            "Wayunknown, counted as 500 m",
+            "Cost, in tasks15",
+        ]
     )
 
 
@@ -313,9 +319,15 @@ async def test_what_comes_after_a_moved_task_waits_until_a_person_says_that_all_
     after = [{"task": moved["id"], "on": "end"}]
     await api.submit("echo then", device="robot-2", after=after)
     await expect(section(page, "running")).to_contain_text("robot-1")
+    await expect(section(page, "running")).not_to_contain_text("has not been heard")
     await robot.kill()
+    await expect(section(page, "running")).to_contain_text(
+        "Device: robot-1 has not been heard since"
+    )
     dialog = await force(page, "robot-2")
     await expect(dialog.locator(".current-line").first).to_contain_text("Running")
+    await expect(dialog).to_contain_text("Doubt: it was moved, and may still run where it was")
+    await expect(dialog).not_to_contain_text("has not been heard")
     await dialog.get_by_role("button", name=re.compile("Cancel")).click()
     await expect(dialog.locator(".current-line").first).to_contain_text("Cancelled")
     await page.keyboard.press("Escape")

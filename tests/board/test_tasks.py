@@ -299,6 +299,7 @@ async def test_a_task_is_submitted_with_all_that_the_form_has(api: Api, open_boa
     form = page.locator("task-form")
     await form.get_by_label("Command", exact=True).fill("echo second")
     await form.get_by_text("More", exact=True).click()
+    await form.get_by_label("Title").fill("Second round")
     await form.get_by_label("Priority").select_option("high")
     await form.get_by_label("Device").fill(AWAY)
     await form.get_by_label("After").fill(first["id"])
@@ -306,8 +307,9 @@ async def test_a_task_is_submitted_with_all_that_the_form_has(api: Api, open_boa
     await form.get_by_label("Deadline").fill("2999-01-01T10:00")
     await form.get_by_label("Locks").fill("lift-2 local:arm")
     await form.get_by_role("button", name="Submit").click()
-    await expect(row(page, "echo second")).to_be_visible()
+    await expect(row(page, "Second round")).to_be_visible()
     task = (await api.get("/api/tasks"))["items"][0]
+    assert (task["title"], task["payload"]) == ("Second round", {"argv": ["echo", "second"]})
     assert (task["priority"], task["device"], task["group"]) == ("high", AWAY, "ward-3")
     assert task["locks"] == ["lift-2", "local:arm"]
     assert [edge["task"] for edge in task["after"]] == [first["id"]]

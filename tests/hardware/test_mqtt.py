@@ -5,12 +5,14 @@ import random
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import CoroutineType
 
 import pytest
 
 from hardware.driver import Observation
+from hardware.look import LOOK_S
 from hardware.mqtt import REASON_MAX, MqttMachine, client_id, parse_report, status_topic
-from hardware.mqtt_session import BrokerDown, Presence, Session, open_session
+from hardware.mqtt_session import KEEPALIVE_S, BrokerDown, Presence, Session, open_session
 from hardware.simulators.broker import Broker, run_broker
 from hardware.simulators.machine import run_machine
 from shared.core.kinds.equipment import State
@@ -269,3 +271,15 @@ async def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
         async with running(driver, MemorySink()):
             await eventually(lambda: broker.url in driver.health.detail)
             assert not driver.health.connected
+
+
+async def test_the_broker_hears_of_an_idle_driver_in_time(broker: Broker) -> None:
+    """A private name again: that which aiomqtt runs is ours, and looks often enough."""
+    async with open_session(broker.url, "idle", presence=None) as session:
+        looking = session._client._misc_task
+        assert looking is not None
+        coroutine = looking.get_coro()
+        assert isinstance(coroutine, CoroutineType)
+        assert coroutine.__qualname__ == "_Client._misc_loop"
+        assert not looking.done()
+    assert KEEPALIVE_S + LOOK_S < 1.5 * KEEPALIVE_S, "when a broker takes a client for gone"

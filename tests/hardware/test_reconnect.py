@@ -34,6 +34,15 @@ def test_health_is_dated_when_it_changes() -> None:
     assert health.current.since_ms == 3
 
 
+def test_each_change_of_health_is_told_once() -> None:
+    health, told = HealthLog("light", lambda: 0), [""]
+    health.watch(lambda: told.append(health.current.detail))
+    health.lost("no such port")
+    health.lost("no such port")
+    health.connected("there")
+    assert told == ["", "no such port", "there"]
+
+
 async def test_trouble_and_bugs_alike_are_followed_by_another_try() -> None:
     health = HealthLog("light", lambda: 0)
     failures = [WireDown("unplugged"), RuntimeError("a bug")]

@@ -1,13 +1,22 @@
 """The line over a real pseudo terminal."""
 
 import asyncio
+import contextlib
+import os
 import threading
-from collections.abc import AsyncIterator
+import tty
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from hardware.serial_line import INCOMING_BYTES_MAX, LineDown, open_line
+from hardware.serial_line import (
+    INCOMING_BYTES_MAX,
+    WRITE_WAIT_S,
+    WRITES_MAX,
+    LineDown,
+    open_line,
+)
 from hardware.simulators.plug import Plug
 from hardware.simulators.watch import Watch
 from tests.hardware.bench import WAIT_S, eventually
@@ -97,6 +106,60 @@ async def test_a_path_that_leads_elsewhere_ends_the_line(echo: Echo, tmp_path: P
     other.plug.unplug()
 
 
+@contextlib.contextmanager
+def deaf_device() -> Iterator[tuple[int, str]]:
+    """Yield both ends of a terminal of which nobody reads the first."""
+    device_end, cable_end = os.openpty()
+    tty.setraw(cable_end)
+    try:
+        yield device_end, os.ttyname(cable_end)
+    finally:
+        os.close(cable_end)
+        os.close(device_end)
+
+
+async def test_a_write_that_is_given_up_is_sent_whole() -> None:
+    """Half a sentence would become the beginning of the next one."""
+    first, second = b"a" * 200_000, b"b" * 10
+    with deaf_device() as (device_end, port):
+        async with open_line(port, baud=BAUD) as line:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(WRITE_WAIT_S / 10):
+                    await line.write(first)
+            received = b""
+
+            def hear() -> None:
+                nonlocal received
+                received += os.read(device_end, 4096)
+
+            asyncio.get_running_loop().add_reader(device_end, hear)
+            await line.write(second)
+            await eventually(lambda: len(received) >= len(first + second))
+            asyncio.get_running_loop().remove_reader(device_end)
+    assert received == first + second
+
+
+async def test_a_port_that_takes_nothing_ends_the_line() -> None:
+    with deaf_device() as (_, port):
+        async with open_line(port, baud=BAUD) as line, asyncio.TaskGroup() as tasks:
+            failed: list[LineDown] = []
+
+            async def write() -> None:
+                try:
+                    await line.write(bytes(200_000))
+                except LineDown as error:
+                    failed.append(error)
+
+            for _ in range(WRITES_MAX + 1):
+                tasks.create_task(write())
+            with pytest.raises(LineDown, match="took nothing for 2 s"):
+                await line.read()
+    assert [error.reason for error in failed] == [
+        f"{WRITES_MAX} writes are waiting",
+        *["took nothing for 2 s"] * WRITES_MAX,
+    ]
+
+
 async def test_what_nobody_reads_is_bounded_and_counted(echo: Echo) -> None:
     async with open_line(str(echo.plug.link), baud=BAUD) as line:
         taken = 0
@@ -122,3 +185,22 @@ async def test_a_cancelled_user_leaves_no_thread_behind(echo: Echo) -> None:
         await eventually(lambda: threading.active_count() > before)
         using.cancel()
     assert threading.active_count() == before
+
+
+async def test_a_user_cancelled_while_it_opens_leaves_the_port_to_others(
+    echo: Echo, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use() -> None:
+        async with open_line(str(echo.plug.link), baud=BAUD):
+            pass
+
+    before = threading.active_count()
+    for turns in range(20):
+        async with asyncio.TaskGroup() as tasks:
+            using = tasks.create_task(use())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            using.cancel()
+        await eventually(lambda: threading.active_count() == before)
+        await use()
+    assert caplog.text == ""

@@ -1,6 +1,9 @@
 """Errors of a driver's settings name the place and say what to do."""
 
+import asyncio
 import random
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -12,6 +15,7 @@ from hardware.relay import RelayLight
 from hardware.serial_device import SerialDevice
 from hardware.settings import DriverSettings, broker_address, check
 from shared.errors import SettingsError
+from tests.hardware.bench import WAIT_S, MemorySink, running
 
 COMMON = 'id = "d-1"\nequipment = "press-1"\n'
 LIGHT = COMMON + 'type = "relay-light"\n'
@@ -125,6 +129,36 @@ async def test_each_type_is_built() -> None:
         assert driver.id == "d-1"
         assert not driver.health.connected
         assert driver.health.since_ms == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LIGHT + PORT + RELAYS,
+        COMMON + PORT + 'type = "button"\n',
+        MQTT + URL.replace("1883", "1"),
+        DEVICE + PORT,
+    ],
+)
+async def test_each_type_tells_that_it_reaches_nothing(text: str) -> None:
+    driver = build_driver(decode(text), device="g", now_ms=lambda: 0, chance=random.Random(1))
+    told = asyncio.Event()
+    driver.watch_health(told.set)
+    async with running(driver, MemorySink()), asyncio.timeout(WAIT_S):
+        await told.wait()
+        assert not driver.health.connected
+        assert driver.health.detail != "not started"
+
+
+def test_a_gateway_without_a_broker_does_not_load_mqtt() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, hardware.build; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "serial" in loaded
+    assert not {"paho", "aiomqtt"}.intersection(loaded)
 
 
 async def test_settings_that_do_not_fit_are_not_built() -> None:

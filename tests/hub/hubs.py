@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 
+from hub import fleet
 from hub.explain import HubExplain
 from hub.force import force
 from hub.granter import Granter
 from hub.settle import Verdict, settle
-from hub.sitter import RETRY_S, Sitter
+from hub.sitter import LOOK_S, RETRY_S, Sitter
 from shared.api import task_events, task_queries
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Progress, StartRequest, Task
 from shared.core.lifecycle import Status
-from shared.core.task_view import TaskView
+from shared.core.task_view import Absence, TaskView
 from shared.errors import IllegalMove
 from shared.store import exchange
-from shared.store.transaction import Change, Transaction
+from shared.store.transaction import Change, Reading, Transaction
 from shared.sync.frame import DeviceStatus
 from tests.api.nodes import SITE, START_MS, Clock, Node, an_attempt, hello, open_node
 
@@ -155,14 +156,20 @@ class Hub:
             await self.node.retry(task_id)
         return refused.value.detail
 
-    async def view(self, task_id: str) -> TaskView:
-        explain = HubExplain(
+    @property
+    def explain(self) -> HubExplain:
+        return HubExplain(
             lambda: self.sitter.devices,
             lambda task: self.sitter.waits(task) or self.granter.waits(task),
             lambda _: None,
         )
+
+    def away(self, reading: Reading, device: str) -> Absence | None:
+        return fleet.absence(reading, device, self.connected)
+
+    async def view(self, task_id: str) -> TaskView:
         return await self.node.replica.read(
-            lambda r: task_queries.get(r, task_id, explain, self.node.clock())
+            lambda r: task_queries.get(r, task_id, self.explain, self.node.clock(), self.away)
         )
 
 
@@ -172,10 +179,19 @@ async def open_hub(
     connected: set[str] | None = None,
     retry_s: float = RETRY_S,
     start_ms: int = START_MS,
+    boot: Clock | None = None,
+    look_s: float = LOOK_S,
 ) -> AsyncIterator[Hub]:
     async with open_node(folder, "hub", "hub", clock=Clock(start_ms)) as node:
         here = set[str]() if connected is None else connected
-        sitter = Sitter(node.replica, lambda: frozenset(here), node.clock, node.clock, retry_s)
+        sitter = Sitter(
+            node.replica,
+            lambda: frozenset(here),
+            node.clock,
+            boot or node.clock,
+            retry_s,
+            look_s=look_s,
+        )
         granter = Granter(node.replica, lambda: frozenset(here), retry_s)
         running = [asyncio.ensure_future(loop.run()) for loop in (sitter, granter)]
         try:

@@ -84,6 +84,14 @@ def test_the_terms_add_up_and_say_what_was_weighed() -> None:
     assert allocation.cost_terms(device("r1"), 0, Goal()) == {"load": 0.0, "cost": 0.0}
 
 
+def test_a_way_that_nobody_knows_is_not_told_as_if_it_were_known() -> None:
+    goal = Goal(at=(0.0, 0.0))
+    terms = allocation.cost_terms(device("r1"), 0, goal)
+    assert terms == {"load": 0.0, "distance_assumed_m": 500.0, "cost": 10.0}
+    here = allocation.cost_terms(device("r2", x_m=0.0, y_m=0.0), 0, goal)
+    assert here == {"load": 0.0, "distance_m": 0.0, "cost": 0.0}
+
+
 def test_a_device_that_would_not_reach_its_charger_gets_nothing_and_says_so() -> None:
     least = Battery(floor_pct=10, pct_per_m=0.1).min_pct(charger_m=100)
     assert least == 20

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from hub.settle import Verdict
+from shared.core import instants
 from shared.core.lifecycle import ENDED, Status
+from shared.core.task_view import Absence
+from shared.core.waiting import expiry
 from shared.errors import IllegalMove, Refused
 from tests.hub.hubs import Hub
 
@@ -24,8 +27,12 @@ async def test_a_task_of_an_absent_device_goes_elsewhere_under_a_new_allocation(
     task_id = await held_by_one_that_is_away(hub)
     await hub.node.report(task_id, Status.RUNNING, number=1)
     held = await hub.node.task(task_id)
+    shown = await hub.view(task_id)
+    assert shown.status == "running"
+    assert shown.away == Absence("robot-1", instants.text(hub.node.clock()))
     assert await hub.force(task_id) is True
     shown = await hub.view(task_id)
+    assert (shown.away, shown.in_doubt) == (None, (1,))
     assert shown.allocation is not None
     assert (shown.allocation.n, shown.allocation.device) == (2, "robot-2")
     assert shown.allocation.terms["load"] == 0
@@ -39,10 +46,23 @@ async def test_a_task_of_an_absent_device_goes_elsewhere_under_a_new_allocation(
     await hub.late(task_id, held, Status.DEAD)
     shown = await hub.view(task_id)
     assert (shown.status, shown.double_run) == ("succeeded", True)
+    assert shown.in_doubt == (1,), "it failed there once, and has attempts left"
     assert [(a.device, a.outcome) for a in shown.attempts] == [
         ("robot-1", "failed"),
         ("robot-2", "succeeded"),
     ]
+
+
+async def test_what_is_moved_by_force_has_the_whole_time_to_start_again(hub: Hub) -> None:
+    """Attempts count anew there: it would expire at once, though a person wants it to run."""
+    task_id = await held_by_one_that_is_away(hub, schedule_to_start_s=60)
+    await hub.node.report(task_id, Status.RUNNING, number=1)
+    await hub.pass_s(3600)
+    await hub.force(task_id)
+    task = await hub.node.task(task_id)
+    late = expiry(task)
+    assert late is not None
+    assert late.at_ms == hub.node.clock() + 60_000
 
 
 async def test_what_its_device_could_not_start_cannot_run_twice(hub: Hub) -> None:

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from hub import evidence, granter, groups, permits, recall, sitter, unique
+from hub import evidence, gateway, granter, groups, permits, sitter, unique
 from hub.round import LOAD
+from shared.api import followers
 from shared.store.database import sql
 from tests.shared.nodes import open_node
 
@@ -18,10 +19,11 @@ QUERIES = {
     "who has its key": unique.OTHERS,
     "a success": evidence.SUCCESS,
     "last attempts": evidence.LAST,
-    "followers": recall.FOLLOWERS,
+    "followers": followers.FOLLOWERS,
     "held by a task": permits.HELD_BY,
     "an outcome": permits.OUTCOME,
     "load": LOAD,
+    "held by a device": gateway.HELD,
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hub import release
+from hub import permits, release
 from hub.release import Due, Patience
 from shared.core.kinds.task import (
     Allocation,
@@ -18,10 +18,12 @@ from shared.core.kinds.task import (
 from shared.core.kinds.task_spec import Offline, Priority, Spec
 from shared.core.lifecycle import Status
 from tests.hub.hubs import Hub, open_hub
+from tests.shared.nodes import SITE
 
 PATIENCE = Patience(release_after_s=60, margin_s=30)
 GIVEN = Allocation("e", 1, "robot-1", "aaa")
 PERMIT = Permit(Claim("e", 1, 1))
+TAKEN_BACK = Permit(Claim("e", 1, 0), (), "lock door released by ada")
 RELEASE, KEEP = Offline.RELEASE, Offline.KEEP
 
 
@@ -55,6 +57,7 @@ def task(
     [
         (task(Status.WAITING, offline=RELEASE), Due(60_000, moved=False)),
         (task(Status.WAITING, offline=RELEASE, permit=PERMIT), None),  # it may have started
+        (task(Status.WAITING, offline=RELEASE, permit=TAKEN_BACK), None),  # so may this one
         (task(Status.RUNNING, offline=RELEASE, permit=PERMIT), None),
         (
             task(
@@ -150,6 +153,23 @@ async def test_what_may_have_started_only_a_person_moves(hub: Hub, offline: str)
     assert await hub.seated(task_id) == "robot-1"
 
 
+async def test_who_frees_the_lock_of_a_silent_device_does_not_move_its_task(hub: Hub) -> None:
+    """Promise 3: it may have started by the permit that it had (the simulator found both run)."""
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(offline="release", locks=["door"])
+    await hub.seated(task_id)
+    await hub.ask_start(task_id)
+    await hub.permitted(task_id)
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    await hub.node.replica.write(
+        lambda tx: permits.release(tx, SITE, "door", reason="I looked", actor="ada")
+    )
+    await hub.pass_s(7 * 24 * 3600)
+    assert await hub.seated(task_id) == "robot-1"
+    assert await hub.force(task_id, "robot-2") is True, "a double run is possible"
+
+
 async def test_repeatable_work_is_given_again_and_the_double_run_shows(hub: Hub) -> None:
     await hub.connect("robot-1")
     task_id = await hub.node.submit(offline="release", repeatable=True, start_to_close_s=100)
@@ -196,6 +216,26 @@ async def test_one_that_its_silent_device_cannot_start_expires_in_time(hub: Hub)
     task = await hub.until(lambda t: t.status is Status.EXPIRED, task_id)
     assert task.allocation is None
     assert (await hub.node.task(kept)).status is Status.WAITING
+
+
+async def test_what_a_former_holder_has_done_is_not_dealt_once_more(hub: Hub) -> None:
+    """Model, dispatch 3: not dealt again with the success in hand (the simulator found it)."""
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(offline="release")
+    await hub.seated(task_id)
+    await hub.ask_start(task_id)
+    await hub.permitted(task_id)
+    await hub.node.report(task_id, Status.RUNNING, number=1)
+    held = await hub.node.task(task_id)
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    await hub.force(task_id, "robot-2")
+    await hub.disconnect("robot-2")
+    await hub.late(task_id, held, Status.SUCCEEDED)
+    await hub.connect("robot-3")
+    await hub.pass_s(60)
+    task = await hub.until(lambda t: t.status is Status.UNKNOWN, task_id)
+    assert task.holders == ("robot-1", "robot-2")
 
 
 async def test_a_restarted_hub_waits_the_whole_time_again(tmp_path: Path) -> None:

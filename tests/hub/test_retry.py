@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from hub.retry import retry
 from hub.settle import Verdict
+from shared.api import task_queries
 from shared.core.lifecycle import Status
+from shared.core.task_view import TaskView
 from shared.errors import IllegalMove
+from shared.store.transaction import Transaction
 from tests.hub.hubs import Hub
 
 
@@ -16,6 +20,12 @@ async def dead(hub: Hub, **fields: Any) -> str:
     await hub.seated(task_id)
     await hub.node.report(task_id, Status.DEAD, number=3)
     return task_id
+
+
+def retried(tx: Transaction, hub: Hub, task_id: str) -> TaskView:
+    """Let a dead task run again; return what the caller is answered."""
+    retry(tx, task_id, "ada")
+    return task_queries.get(tx, task_id, hub.explain, hub.node.clock())
 
 
 async def test_a_dead_task_runs_again_wherever_it_fits_with_new_attempts(hub: Hub) -> None:
@@ -34,12 +44,66 @@ async def test_a_dead_task_runs_again_wherever_it_fits_with_new_attempts(hub: Hu
     assert not shown.double_run, "the first had ended before the second was dealt"
 
 
-@pytest.mark.parametrize("limit", ["schedule_to_start_s", "schedule_to_close_s"])
-async def test_what_could_only_expire_is_not_retried(hub: Hub, limit: str) -> None:
-    task_id = await dead(hub, **{limit: 60})
+async def test_what_could_only_expire_is_not_retried(hub: Hub) -> None:
+    task_id = await dead(hub, schedule_to_close_s=60)
     await hub.pass_s(60)
     assert "too late" in await hub.retry_refused(task_id)
     assert (await hub.node.task(task_id)).status is Status.DEAD
+
+
+async def test_a_retry_has_the_whole_time_to_start_again(hub: Hub) -> None:
+    task_id = await dead(hub, schedule_to_start_s=60)
+    await hub.pass_s(3600)
+    await hub.disconnect("robot-1")
+    await hub.node.retry(task_id)
+    await hub.pass_s(59)
+    assert (await hub.node.task(task_id)).status is Status.WAITING
+    await hub.pass_s(1)
+    task = await hub.until(lambda t: t.status is Status.EXPIRED, task_id)
+    assert task.progress is not None
+    assert task.progress.reason == "it did not start within 60 s of being run anew"
+
+
+async def test_each_retry_counts_from_itself(hub: Hub) -> None:
+    """Also of a task that a person has settled as dead, which nobody has to give back."""
+    task_id = await dead(hub, schedule_to_start_s=60, max_attempts=1)
+    await hub.node.retry(task_id)
+    await hub.seated(task_id)
+    await hub.node.report(task_id, Status.UNKNOWN, number=1)
+    await hub.settle_as(task_id, Verdict.DEAD)
+    await hub.pass_s(3600)
+    await hub.disconnect("robot-1")
+    await hub.node.retry(task_id)
+    await hub.settle()
+    assert (await hub.node.task(task_id)).status is Status.WAITING
+
+
+async def test_another_device_has_no_longer_to_start_what_the_first_only_gave_back(
+    hub: Hub,
+) -> None:
+    """A command to a machine must not grow younger on its way from one to the next."""
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(schedule_to_start_s=60)
+    await hub.seated(task_id)
+    await hub.pass_s(50)
+    await hub.give_back(task_id)
+    await hub.connect("robot-2")
+    await hub.until(lambda t: t.holders == ("robot-1", "robot-2"), task_id)
+    assert (await hub.node.task(task_id)).seat.anew_ms is None
+
+
+async def test_what_had_started_has_the_whole_time_again_wherever_it_goes(hub: Hub) -> None:
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(schedule_to_start_s=60)
+    await hub.seated(task_id)
+    await hub.node.report(task_id, Status.RUNNING, number=1)
+    await hub.pass_s(3600)
+    task = await hub.node.task(task_id)
+    await hub.node.report(task_id, Status.WAITING, attempt=task.attempt, returned=True)
+    await hub.connect("robot-2")
+    task = await hub.until(lambda t: t.holders == ("robot-1", "robot-2"), task_id)
+    assert (task.status, task.attempts_made) == (Status.WAITING, 0)
+    assert task.seat.anew_ms == hub.node.clock()
 
 
 async def test_successors_at_the_hub_simply_go_on_waiting(hub: Hub) -> None:
@@ -56,9 +120,14 @@ async def test_a_successor_at_a_device_comes_back_before_the_retry_is_dealt(hub:
     task_id = await dead(hub)
     two = await hub.node.submit(after=[{"task": task_id, "on": "end"}])
     assert await hub.seated(two) == "robot-1"
-    await hub.node.retry(task_id)
+    first = await hub.node.replica.write(lambda tx: retried(tx, hub, task_id))
+    assert (first.status, first.waits_for[0].reason) == ("blocked", "recall"), "at once"
     await hub.settle()
     waiting = await hub.view(task_id)
+    assert waiting.waits_for == first.waits_for
+    recalled = await hub.view(two)
+    assert recalled.recall is not None
+    assert recalled.waits_for[0].message.startswith("robot-1 is asked to give it back: ")
     assert (waiting.status, waiting.allocation) == ("blocked", None)
     assert (waiting.waits_for[0].reason, waiting.waits_for[0].ref) == ("recall", two)
     asked = await hub.node.task(two)

@@ -12,7 +12,7 @@ from hub.timekeeper import Timekeeper
 from shared.core import instants
 from shared.core.kinds.schedule import CatchUp, Paused, Plan
 from shared.errors import StoreFull
-from shared.store.transaction import Transaction
+from shared.store.transaction import Change, Transaction
 from tests.api.nodes import START_MS, carry, open_node
 from tests.api.served import Served, serve_node
 from tests.hub.killing import Trace, a_disk_that_is_full, killed_everywhere
@@ -360,3 +360,25 @@ async def test_a_schedule_that_cannot_be_read_stops_no_other(
     shown = await hub.get("/api/schedules/nightly")
     assert shown["next_at"] is None
     assert cron in shown["last_error"] or zone in shown["last_error"]
+
+
+async def test_a_clock_that_is_put_forward_is_noticed_though_nothing_else_happens(
+    hub: Served,
+) -> None:
+    await schedule(hub)
+    submitted = asyncio.Event()
+
+    def heard(changes: list[Change]) -> None:
+        if any(change.kind == "task" for change in changes):
+            submitted.set()
+
+    keeper = Timekeeper(hub.replica, hub.node.clock, look_s=0.05)
+    keeping = asyncio.ensure_future(keeper.run())
+    try:
+        with hub.replica.subscribe(heard):
+            await asyncio.sleep(0)  # it looks, finds nothing due, and sleeps
+            hub.node.clock.ms += MINUTE_MS
+            async with asyncio.timeout(WITHIN_S):
+                await submitted.wait()
+    finally:
+        keeping.cancel()

@@ -16,7 +16,7 @@ from shared.core.kinds.task import Outcome
 from shared.core.lifecycle import ENDED, Status
 from shared.store.store import Store
 from shared.store.transaction import Transaction
-from tests.api.nodes import SITE, carry, hello, open_node, seat_at, submission
+from tests.api.nodes import SITE, Clock, carry, hello, open_node, seat_at, submission
 from tests.hub.hubs import WITHIN_S, Hub, open_hub
 
 # ------------------------------------------------------------------ allocation
@@ -324,6 +324,30 @@ async def test_a_restarted_hub_expires_what_became_late_meanwhile(tmp_path: Path
         later_ms = hub.node.clock() + 60_000
     async with open_hub(tmp_path, start_ms=later_ms) as hub:
         await hub.until(lambda t: t.status is Status.EXPIRED, task_id)
+
+
+async def test_a_wall_clock_that_is_put_forward_is_noticed_though_nothing_else_happens(
+    tmp_path: Path,
+) -> None:
+    """The boot clock, by which the hub sleeps, knows nothing of it."""
+    boot = Clock()
+    async with open_hub(tmp_path, boot=boot, look_s=0.05) as hub:
+        task_id = await hub.node.submit(schedule_to_start_s=3600)
+        await hub.settle()
+        hub.node.clock.ms += 3600_000
+        await hub.until(lambda t: t.status is Status.EXPIRED, task_id)
+
+
+async def test_a_wall_clock_that_is_put_back_expires_nothing_early(tmp_path: Path) -> None:
+    boot = Clock()
+    async with open_hub(tmp_path, boot=boot, look_s=0.05) as hub:
+        task_id = await hub.node.submit(schedule_to_start_s=60)
+        await hub.settle()
+        hub.node.clock.ms -= 3600_000
+        boot.ms += 61_000
+        hub.poke()
+        await hub.settle()
+        assert (await hub.node.task(task_id)).status is Status.WAITING
 
 
 # ------------------------------------------------------------------ a lost journal

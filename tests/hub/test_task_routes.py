@@ -8,7 +8,7 @@ import pytest
 from hub import lock_routes, permits, task_routes
 from hub.allocation import DeviceState
 from shared.core.lifecycle import Status
-from tests.api.nodes import SITE, hello, seat_at
+from tests.api.nodes import SITE, hello, seat_at, tell_progress
 from tests.api.served import CONNECTED, Served, serve_node
 from tests.hub.hubs import ask_start
 
@@ -59,6 +59,37 @@ async def test_a_forced_task_says_whether_it_may_run_twice(hub: Served) -> None:
     assert shown.etag == answered.etag
     assert "double_run_possible" not in shown.json
     assert shown.json["history"][-1]["actor"] == "ada"
+
+
+@pytest.mark.parametrize("by_header", [False, True])
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [("force", {"reason": "x"}), ("settle", {"outcome": "succeeded"}), ("retry", {})],
+)
+async def test_of_two_who_decide_by_what_they_saw_the_second_is_told(
+    hub: Served, verb: str, body: dict[str, str], by_header: bool
+) -> None:
+    """A seat has one author: what others merge as concurrent, is stale here."""
+    task_id = await held(hub)
+    status = {"settle": Status.UNKNOWN, "retry": Status.DEAD}.get(verb)
+    if status is not None:
+        await hub.node.report(task_id, status, number=1)
+    seen = (await hub.call("GET", f"/api/tasks/{task_id}")).etag
+    path = f"/api/tasks/{task_id}/{verb}"
+    given = body if by_header else {**body, "seen": seen}
+    headers = {"If-Match": f'"{seen}"'} if by_header else {}
+    assert (await hub.call("POST", path, given, headers=headers)).status == 200
+    second = await hub.call("POST", path, given, headers=headers, actor="bo")
+    assert (second.status, second.json["type"]) == (412, "urn:skerry:problem:stale")
+
+
+async def test_what_a_run_says_of_itself_makes_no_decision_stale(hub: Served) -> None:
+    task_id = await held(hub)
+    await hub.node.report(task_id, Status.RUNNING, number=1)
+    seen = (await hub.call("GET", f"/api/tasks/{task_id}")).etag
+    await hub.replica.write(lambda tx: tell_progress(tx, task_id, 1, step=1))
+    body = {"reason": "robot-1 is in the lake", "seen": seen}
+    assert (await hub.call("POST", f"/api/tasks/{task_id}/force", body)).status == 200
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests.api.nodes import START_MS, carry, open_node, seat_at
 from tests.api.served import Served, serve_node
 from tests.hub.killing import Trace, a_disk_that_is_full, killed_everywhere
 from tests.hub.receiver import SECRET, Receiver, receiving
+from tests.shared.certified import certified
 
 DAY_MS = 24 * 3_600_000
 HOUR_MS = 3_600_000
@@ -93,6 +94,17 @@ async def ended(hub: Served, status: Status = Status.SUCCEEDED, **fields: Any) -
 
 
 # ------------------------------------------------------------------ what is told
+
+
+async def test_a_receiver_is_told_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    receiver, app = Receiver(), web.Application()
+    app.router.add_post("/hook", receiver.take)
+    async with certified(app, monkeypatch) as url:
+        webhook = hook(f"{url}/hook")
+        async with hub_with(tmp_path, webhook) as hub:
+            task = await ended(hub)
+            assert await Told(hub, webhook).step() == 1
+    assert receiver.told == [("task.succeeded", task)]
 
 
 async def test_the_end_of_a_task_is_told_with_the_task(told: Told, receiver: Receiver) -> None:

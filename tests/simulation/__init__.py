@@ -4,7 +4,8 @@
 ``workload.py`` uses them, ``ghost.py`` remembers what really happened, ``promises.py`` and
 ``healed.py`` compare. ``planted.py`` breaks single rules on purpose, to prove the comparison.
 
-``dispatch_world.py`` is the same fleet at work: ``desk.py`` is the hub that deals and its people,
-``robots.py`` are the devices, ``ground.py`` stands beside them and sees who really acts.
-``dispatch_bugs.py`` leaves out single rules of dispatch.
+``dispatch_world.py`` is the same fleet at work: ``desk.py`` is the hub that deals, ``people.py``
+are those who use it, ``robots.py`` are the devices, ``ground.py`` stands beside them and sees who
+really acts. ``dispatch_bugs.py`` leaves out single rules of dispatch. ``campaign.py`` plays many
+seeds of both, for ``./dev simulate``.
 """

@@ -1,17 +1,20 @@
-"""``./dev simulate [--seeds 200] [--first 0] [--seed S] [--steps 200]``.
+"""``./dev simulate [--sync | --fleet] [--seeds 200] [--first 0] [--seed S] [--steps N]``.
 
-The last line on stdout is the summary in JSON; exit status 1 if a promise was broken. One seed
-alone tells on stderr what happened, in virtual milliseconds.
+Two worlds over the same engine: ``sync`` (anybody writes anything anywhere) and ``fleet`` (a hub
+deals, robots run, people interfere). Without a choice each seed plays both. The last line on
+stdout is the summary in JSON; exit status 1 if a promise was broken. One seed alone tells on
+stderr what happened, in virtual milliseconds.
 """
 
 import argparse
+import logging
 import sys
 import time
 
 import msgspec
 
-from tests.simulation.campaign import campaign, summarise
-from tests.simulation.world import STEPS, Report, simulate
+from tests.simulation.campaign import WORLDS, campaign, play, summarise
+from tests.simulation.world import Report
 
 SHOWN_EVERY = 20  # seeds
 
@@ -19,15 +22,18 @@ SHOWN_EVERY = 20  # seeds
 def main() -> int:
     """Run what the arguments ask for; return the exit status."""
     wanted = _arguments()
+    logging.disable(logging.WARNING)  # what production warns of is what the faults are for
+    worlds = tuple(wanted.worlds or WORLDS)
     began = time.perf_counter()
     if wanted.seed is not None:
         first = wanted.seed
-        reports: tuple[Report, ...] = (simulate(first, steps=wanted.steps, narrate=_tell),)
+        played = [(world, first) for world in worlds]
+        reports = tuple(play(one, steps=wanted.steps, narrate=_tell) for one in played)
     else:
         first = wanted.first
-        seeds = range(first, first + wanted.seeds)
-        reports = campaign(seeds, steps=wanted.steps, told=_show_progress)
-    summary = summarise(reports, first=first, seconds=time.perf_counter() - began)
+        played = [(world, first + n) for n in range(wanted.seeds) for world in worlds]
+        reports = campaign(played, steps=wanted.steps, told=_show_progress)
+    summary = summarise(reports, first=first, worlds=worlds, seconds=time.perf_counter() - began)
     for failure in summary.failed:
         _tell(f"promise {failure.promise} broken: {failure.message}\n  {failure.replay}")
     print(msgspec.json.encode(summary).decode(), flush=True)
@@ -35,11 +41,17 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./dev simulate", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="./dev simulate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    for world, words in WORLDS.items():
+        parser.add_argument(
+            f"--{world}", dest="worlds", action="append_const", const=world, help=words
+        )
     parser.add_argument("--seeds", type=_positive, default=200, help="how many")
     parser.add_argument("--first", type=int, default=0, help="first of them")
     parser.add_argument("--seed", type=int, help="this one alone, told step by step")
-    parser.add_argument("--steps", type=_positive, default=STEPS, help="writes tried in each")
+    parser.add_argument("--steps", type=_positive, help="writes, or acts of people, in each")
     return parser.parse_args()
 
 
@@ -53,7 +65,7 @@ def _positive(text: str) -> int:
 def _show_progress(report: Report) -> None:
     if report.failure is not None or (report.seed + 1) % SHOWN_EVERY == 0:
         said = report.failure.message if report.failure else "all promises kept"
-        _tell(f"seed {report.seed}: {said}")
+        _tell(f"{report.world} {report.seed}: {said}")
 
 
 def _tell(line: str) -> None:

@@ -10,18 +10,32 @@ from typing import Any
 import msgspec
 
 from agent import claim as claims
-from hub import allocation, evidence, force, groups, locks, permits, recall, retry, seating, unique
+from hub import (
+    allocation,
+    evidence,
+    force,
+    groups,
+    locks,
+    permits,
+    recall,
+    retry,
+    returned,
+    seating,
+    unique,
+)
 from hub.allocation import Choice, DeviceState
 from hub.round import Round, Terms
-from hub.seats import write_seat
+from hub.seats import write_seat, write_status
 from shared.api import task_actions, task_events
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Attempt, Progress, RecallRequest, Task
-from shared.core.kinds.task_spec import OnOrphan
+from shared.core.kinds.task_spec import Offline
 from shared.core.lifecycle import ACTING, Status
 from shared.core.waiting import why
 from tests.simulation.desk import Office
-from tests.simulation.robots import Manners
+from tests.simulation.robots import Manners, starts_again
+
+TWICE = ("exclusive", "claim")  # it runs where, or when, it runs already
 
 
 class DispatchBug(msgspec.Struct, frozen=True):
@@ -32,8 +46,7 @@ class DispatchBug(msgspec.Struct, frozen=True):
         office: The hub with that fault, or the honest one.
         manners: The robots with that fault, or honest ones.
         caught_by: Names of the comparisons that may notice first.
-        first: Seed to begin with: rare ones, such as a person who cancels behind a cut link, would
-            take a minute from the first.
+        first: Seed to begin with: rare ones would take a minute from the first.
     """
 
     name: str
@@ -223,22 +236,121 @@ def look_at_one_lock(tx: Any, changed: list[str], connected: Set[str]) -> None:
             held.add(first)
 
 
+# ------------------------------------------------------------------ what reports and silence say
+
+
+def said_nothing(tx: Any, task: Task, _terms: Terms, states: dict[str, DeviceState]) -> bool:
+    """Infer from what a device does not say that the task never reached it."""
+    given = task.allocation
+    if given is None or task.status is not Status.WAITING or task.spec.group is not None:
+        return False
+    is_here = given.device in states and states[given.device].connected
+    is_silent = task.start_asked is None and not tx.query(recall.HAS_ACTED, task.id)
+    return is_here and is_silent and not task.spec.asks_hub
+
+
+def known_to_be_done(tx: Any, task: Task, _terms: Terms, _states: dict[str, DeviceState]) -> bool:
+    """Deal what an older allocation has done."""
+    is_free = task.status is Status.WAITING and task.allocation is None
+    return is_free and not task.spec.repeatable and evidence.success(tx, task) is not None
+
+
+def retry_what_is_done(tx: Any, task_id: str, actor: str) -> None:
+    """Retry without asking whether an older allocation has succeeded."""
+    task = task_actions.known(tx, task_id)
+    if task.status is not Status.DEAD or evidence.success(tx, task) is None:
+        retry.retry(tx, task_id, actor)
+        return
+    if task.allocation is not None:
+        task_events.take_back(tx, task, actor=actor, reason="once more")
+    progress = Progress(Status.WAITING, reason="once more")
+    task_events.append(tx, task.id, task.site, "task.status", progress, actor)
+
+
+def sit_by_any_report(
+    tx: Any, batch: list[str], states: dict[str, DeviceState], terms: Terms
+) -> Round:
+    """Take what a former holder reports for the outcome."""
+    for task_id in batch:
+        task = tasks.read(tx.record("task", task_id))
+        if task is None or task.allocation is None or evidence.success(tx, task) is None:
+            continue
+        task_events.take_back(tx, task, actor="hub", reason="it is done")
+        write_status(tx, task, Progress(Status.SUCCEEDED))
+    return seating.sit(tx, batch, states, terms)
+
+
+def settle_as_never_started(tx: Any, device: str, incarnation: str) -> None:
+    """Take what a device had under a lost journal for what nobody has begun."""
+    for status in returned.UNFINISHED:
+        for (task_id,) in tx.query(returned.HELD, device, status.value, "", 100):
+            task = tasks.read(tx.record("task", task_id))
+            if task is None or task.allocation is None:
+                continue
+            if task.allocation.incarnation != incarnation:
+                task_events.take_back(tx, task, actor="hub", reason="it lost its journal")
+
+
+def force_under_one_number(
+    tx: Any, task_id: str, states: dict[str, DeviceState], *, device: str | None, **given: str
+) -> bool:
+    """Force a task elsewhere under the number that it has."""
+    task = task_actions.known(tx, task_id)
+    is_possible = force.force(tx, task_id, states, device=device, **given)
+    after = task_actions.known(tx, task_id)
+    assert after.allocation is not None
+    assert task.allocation is not None
+    again = msgspec.structs.replace(after.allocation, n=task.allocation.n)
+    seat = msgspec.structs.replace(after.seat, allocation=again, n=again.n)
+    task_events.append(tx, task_id, task.site, "task.allocated", seat, "ada")
+    return is_possible
+
+
 # ------------------------------------------------------------------ robots
 
 
-def _any_permit(task: Task) -> bool:
+def sees_no_locks_nor_permits(task: Task) -> Task:
+    """Take every task for one that asks nobody."""
+    spec = msgspec.structs.replace(task.spec, offline=Offline.KEEP, locks=task.spec.local_locks)
+    return msgspec.structs.replace(task, spec=spec)
+
+
+def sees_any_permit(task: Task) -> Task:
     """Take the permit of an earlier claim for one of the next."""
-    given = task.allocation
-    return task.spec.asks_hub and given is not None and task.permit is None
+    return sees_no_locks_nor_permits(task) if task.permit is not None else task
 
 
-def _start_anyway(tx: Any, task_id: str, *, attempt_id: str, boot: str) -> Task | None:
-    """Start without the second look at the permit that production takes in the transaction."""
+def sees_no_own_locks(task: Task) -> Task:
+    """Overlook the locks that are the device's own."""
+    spec = msgspec.structs.replace(task.spec, locks=task.spec.shared_locks)
+    return msgspec.structs.replace(task, spec=spec)
+
+
+def sees_no_recall(task: Task) -> Task:
+    """Overlook that the hub asks for a task back."""
+    return msgspec.structs.replace(task, recall=None)
+
+
+def sees_no_cancel(task: Task) -> Task:
+    """Overlook that a person has cancelled it."""
+    return msgspec.structs.replace(task, cancel_asked=False)
+
+
+def start_anyway(tx: Any, task_id: str, *, attempt_id: str, boot: str) -> Task | None:
+    """Start without the second look that production takes in the transaction."""
     task = tasks.read(tx.record("task", task_id))
     if task is None or task.status is not Status.WAITING or not claims.is_ours(task, tx.node):
         return task
     attempt = Attempt(id=attempt_id, number=task.attempts_made + 1, boot=boot, started_ms=tx.now_ms)
     return claims.report(tx, task, Progress(Status.RUNNING, task.allocation, attempt))
+
+
+def takes_unknown_for_done(status: Status | None) -> Status | None:
+    """Take a predecessor of which nobody knows how it ended for one that succeeded."""
+    return Status.SUCCEEDED if status is Status.UNKNOWN else status
+
+
+# ------------------------------------------------------------------ the list
 
 
 def _bug(
@@ -255,47 +367,84 @@ def _deals(is_rash: Rash) -> Office:
     return Office(sit=dealing_rashly(is_rash))
 
 
+def _sees(sees: Callable[[Task], Task]) -> Manners:
+    return Manners(sees=sees, start=start_anyway)
+
+
+# In the order of the sections of the dispatch model.
 DISPATCH_BUGS = (
+    # 1. Seat
     _bug(
-        "a status is written by one who does not sit",
-        "ended",
-        "exclusive",
-        office=Office(cancel=cancel_at_once),
-        first=60,
+        "a status is written by one who does not sit", "seat", office=Office(cancel=cancel_at_once)
     ),
-    _bug("a group goes to several devices", "group", office=_deals(of_a_group)),
-    _bug("every task of a unique key is admitted", "unique", office=Office(sit=sit_without_keys)),
-    _bug("silence says that nothing was started", "exclusive", office=_deals(kept_by_one_away)),
-    _bug("all permitted work is repeatable", "exclusive", office=_deals(permitted_to_one_away)),
-    _bug("an edge opens before all has ended", "order", office=_deals(before_all_ended), first=15),
-    _bug("successors are not asked back", "order", office=Office(force=force_alone)),
-    _bug("a started successor does not bar", "order", office=Office(retry=retry_unknown)),
-    _bug("silence frees a lock", "lock", office=Office(look=look_past_silence)),
-    _bug("a lock is free before its claim ends", "lock", office=Office(look=look_past_unknown)),
-    _bug("locks are granted one by one", "lock", office=Office(look=look_at_one_lock)),
-    _bug(
-        "any permit will do",
-        "lock",
-        "exclusive",
-        manners=Manners(needs_permit=_any_permit, start=_start_anyway),
-    ),
-    _bug(
-        "a robot starts without a permit",
-        "exclusive",
-        "lock",
-        manners=Manners(needs_permit=lambda task: False, start=_start_anyway),
-    ),
-    _bug(
-        "an orphan simply starts again",
-        "exclusive",
-        manners=Manners(after_crash=lambda task: OnOrphan.REQUEUE),
-    ),
+    _bug("a recall is ignored", "recall", manners=_sees(sees_no_recall)),
+    _bug("a cancellation is ignored", "recall", "progress", manners=_sees(sees_no_cancel)),
+    _bug("it acts before the intent lasts", "intent", manners=Manners(intends_first=False)),
     _bug(
         "the end is written before the stop",
-        "exclusive",
+        *TWICE,
+        "ended",
         "group",
         "lock",
         "order",
         manners=Manners(stops_first=False),
     ),
+    _bug("an orphan simply starts again", *TWICE, manners=Manners(after_crash=starts_again)),
+    _bug(
+        "leftovers are left running", *TWICE, "ended", "lock", manners=Manners(ends_leftovers=False)
+    ),
+    _bug(
+        "a lost journal says nothing ran", *TWICE, office=Office(returned=settle_as_never_started)
+    ),
+    _bug("a started successor does not bar", "order", office=Office(retry=retry_unknown)),
+    # 2. Silence and permits
+    _bug(
+        "silence says that nothing was started",
+        *TWICE,
+        "known success",
+        office=_deals(kept_by_one_away),
+    ),
+    _bug("all permitted work is repeatable", *TWICE, office=_deals(permitted_to_one_away)),
+    _bug(
+        "a robot starts without a permit", *TWICE, "lock", manners=_sees(sees_no_locks_nor_permits)
+    ),
+    _bug("any permit will do", *TWICE, "lock", manners=_sees(sees_any_permit)),
+    _bug("a run is never stopped", "late", manners=Manners(heeds_time=False)),
+    # 3. Allocations and claims
+    _bug("a force does not raise the number", "seat", office=Office(force=force_under_one_number)),
+    _bug(
+        "an allocation come twice is taken twice",
+        *TWICE,
+        "ended",
+        manners=Manners(takes_twice=True),
+    ),
+    _bug(
+        "a former holder's report is the outcome",
+        *TWICE,
+        "ended",
+        office=Office(sit=sit_by_any_report),
+    ),
+    _bug(
+        "a late success is not heeded",
+        "known success",
+        office=Office(sit=dealing_rashly(known_to_be_done), retry=retry_what_is_done),
+    ),
+    _bug("what is not said was not given", *TWICE, office=_deals(said_nothing)),
+    # 5. Locks
+    _bug("silence frees a lock", "lock", office=Office(look=look_past_silence)),
+    _bug("a lock is free before its claim ends", "lock", office=Office(look=look_past_unknown)),
+    _bug("locks are granted one by one", "lock", office=Office(look=look_at_one_lock)),
+    _bug("a device's own lock is overlooked", "lock", manners=Manners(sees=sees_no_own_locks)),
+    # 6. Edges, groups, unique keys, queues
+    _bug("an edge opens before all has ended", "order", office=_deals(before_all_ended)),
+    _bug(
+        "an unknown end opens an edge", "order", manners=Manners(status_of=takes_unknown_for_done)
+    ),
+    _bug("successors are not asked back", "order", office=Office(force=force_alone)),
+    _bug("a group goes to several devices", "group", office=_deals(of_a_group)),
+    _bug("a robot forgets the order of a group", "group", manners=Manners(heeds_groups=False)),
+    _bug("every task of a unique key is admitted", "unique", office=Office(sit=sit_without_keys)),
+    _bug("a paused queue goes on", "paused", manners=Manners(heeds_pauses=False)),
+    # 7. Merge
+    _bug("a former holder says nothing", "attempts", manners=Manners(testifies=False)),
 )

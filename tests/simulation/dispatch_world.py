@@ -1,40 +1,70 @@
-"""The fleet at work: the world of ``world.py`` with robots, a hub that deals, and its people."""
+"""The fleet at work: the world of ``world.py`` with robots, a hub that deals, and people."""
 
-import traceback
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import msgspec
+
+from shared.core.kinds import task as tasks
+from shared.core.kinds.task import Seat
+from shared.core.lifecycle import Status
+from shared.errors import SkerryError
 from shared.store.store import Outcome
-from shared.store.transaction import Transaction
+from shared.store.transaction import Change, Transaction
 from tests.simulation.author import Author
-from tests.simulation.desk import PERSON_MS, Desk, Office
+from tests.simulation.desk import Desk, Office
 from tests.simulation.ghost import Made
-from tests.simulation.ground import Ground
+from tests.simulation.ground import Ground, Run
 from tests.simulation.node import Node, Rules
+from tests.simulation.people import ALL, PERSON_MS, People
 from tests.simulation.planted import Meddler
-from tests.simulation.promises import Broken, demand
+from tests.simulation.promises import demand
 from tests.simulation.robots import Manners, Robot, Told
-from tests.simulation.timeline import Livelock
-from tests.simulation.world import STRIKE_EVERY, Failure, Report, World
+from tests.simulation.world import STRIKE_EVERY, Report, World, play
 
 ACTS = 120  # of people, in one run
 CLEAR_MS = 20_000  # between two looks at what is left, once all is mended
 CLEAR_MAX = 15  # of them; then something is stuck
+GUARD_LOST = 0.1  # of an agent's crashes
+
+KNOWN_SUCCESS = "SELECT device FROM attempts WHERE task = $1 AND outcome = 'succeeded'"
+ATTEMPT = """SELECT device, outcome FROM attempts
+    WHERE task = $1 AND epoch = $2 AND n = $3 AND number = $4"""
+INCARNATION = "SELECT incarnation FROM devices WHERE id = $1"
 
 
 class Scribe(Meddler):
-    """A transaction whose events the observer knows of."""
+    """A transaction whose events the observer knows of; the hub's must keep the seat's rules."""
 
     def __init__(self, tx: Transaction, author: Author) -> None:
         super().__init__(tx)
         self._author = author
 
     def append(self, **given: Any) -> None:
+        if self._tx.node.is_hub and given["kind"] in ("task.status", "task.allocated"):
+            self._sits(given["subject"], given["body"])
         seen = given.get("seen")
         self._author.append(
             given["kind"], given["subject"], given["register"], given["body"], seen=seen
         )
+
+    def _sits(self, task_id: str, body: msgspec.Struct) -> None:
+        """The hub writes a status only while it sits, and deals nothing that it knows as done."""
+        task = tasks.read(self._tx.record("task", task_id))
+        if task is None:
+            return
+        if not isinstance(body, Seat):
+            given = task.allocation
+            now = self._tx.query(INCARNATION, given.device) if given else []
+            sits = given is None or now != [(given.incarnation,)]
+            demand(sits, 3, "seat", f"the hub writes a status of {task_id}, which {given} has")
+        elif body.allocation not in (None, task.allocation):  # else declared over, no more
+            assert body.allocation is not None
+            rises = body.allocation.n > task.seat.newest
+            demand(rises, 3, "seat", f"{task_id} is given as {body.allocation.n} once more")
+            won = [] if task.spec.repeatable else self._tx.query(KNOWN_SUCCESS, task_id)
+            demand(not won, 3, "known success", f"{task_id} is dealt, though done at {won}")
 
 
 class DispatchWorld(World):
@@ -44,24 +74,23 @@ class DispatchWorld(World):
         ground: What robots really did.
     """
 
+    name = "fleet"
+
     def __init__(
         self,
         seed: int,
         *,
-        office: Office,
-        manners: Manners,
-        narrate: Callable[[str], None] | None,
+        steps: int = ACTS,
+        office: Office | None = None,
+        manners: Manners | None = None,
+        narrate: Callable[[str], None] | None = None,
     ) -> None:
-        super().__init__(seed, steps=ACTS, rules=Rules(), narrate=narrate)
+        super().__init__(seed, steps=steps, rules=Rules(), narrate=narrate)
+        office, manners = office or Office(), manners or Manners()
         self.ground = Ground()
+        connected = lambda: frozenset(self._sessions)  # noqa: E731
         self.desk = Desk(
-            self.hub,
-            self.agents,
-            self.ground,
-            Random(f"{seed} desk"),
-            self._deed,
-            office,
-            lambda: frozenset(self._sessions),
+            self.hub, self.agents, Random(f"{seed} desk"), self._deed, office, connected
         )
         self.robots = {
             agent.name: Robot(
@@ -74,12 +103,50 @@ class DispatchWorld(World):
             )
             for agent in self.agents
         }
+        self.people = People(
+            self.hub,
+            self.agents,
+            self.ground,
+            Random(f"{seed} people"),
+            self._deed,
+            office,
+            self.desk,
+            self.robots,
+            connected,
+            self._crash,
+        )
+        self._loses = Random(f"{seed} guard")
         self._cleared = 0
+
+    @property
+    def starts(self) -> int:
+        """How many tasks robots began to run."""
+        return self.ground.starts
+
+    def run(self) -> None:
+        """As in any world; and what robots did is what the hub shows."""
+        super().run()
+        for runs in self.ground.runs.values():
+            for run in runs:
+                self._kept(run)
+
+    def _kept(self, run: Run) -> None:
+        """Each attempt is kept with its own outcome, whoever had the task by then."""
+        claim = run.claim
+        found = self.hub.db.execute(ATTEMPT, (run.task, claim.epoch or "", claim.n, claim.attempt))
+        rows = found.fetchall()
+        told = f"{run.task} ran at {run.robot} under {claim}"
+        demand(bool(rows), 4, "attempts", f"{told}, and the hub does not show it")
+        device, outcome = rows[0]
+        demand(device == run.robot, 4, "attempts", f"{told}, shown at {device}")
+        if run.is_told:
+            is_same = (outcome == "succeeded") == (run.outcome == "succeeded")
+            demand(is_same, 4, "attempts", f"{told}: {run.outcome}, shown as {outcome}")
 
     def _live(self, left: int) -> None:
         if self._faults_chance.random() < 1 / STRIKE_EVERY:
             self.faults.strike()
-        self.desk.act()
+        self.people.act()
         delay = self._pace.randint(0, self._pace.choice((50, 500, PERSON_MS)))
         what, then = (
             ("goes on", lambda: self._live(left - 1)) if left > 1 else ("heals", self._heal)
@@ -99,12 +166,18 @@ class DispatchWorld(World):
                 self._authors.acknowledged(made)
             if outcome.error is None:
                 told(found[0], True)
-            elif isinstance(outcome.error, Broken):
-                raise outcome.error
-            else:
+            elif isinstance(outcome.error, SkerryError):
                 told(None, False)
+            else:
+                raise outcome.error
 
         node.write(change, answered)
+
+    def _committed(self, node: Node, outcomes: list[Outcome], changes: list[Change]) -> None:
+        super()._committed(node, outcomes, changes)
+        if node is self.hub and any(change.kind == "task" for change in changes):
+            for task_id, status in node.db.execute(ALL).fetchall():
+                self.ground.shows(task_id, Status(status))
 
     def _start(self, node: Node) -> None:
         was_up = node.is_up
@@ -119,10 +192,12 @@ class DispatchWorld(World):
     def _crash(self, node: Node, down_ms: int) -> None:
         if node.is_up and node is not self.hub:
             self.robots[node.name].crash()
+            if self._loses.random() < GUARD_LOST:
+                node.guard.state = None
         super()._crash(node, down_ms)
 
     def _heal(self) -> None:
-        self.desk.is_closing = True
+        self.people.is_closing = True
         self.faults.heal()
         for node in (self.hub, *self.agents):
             self._start(node)
@@ -131,9 +206,9 @@ class DispatchWorld(World):
     def _clear(self) -> None:
         """Let people settle what only they can, until every task has ended."""
         self._cleared += 1
-        left = self.desk.left()
+        left = self.people.left()
         demand(self._cleared < CLEAR_MAX, 6, "progress", f"tasks are stuck: {left}")
-        if self.desk.clear(self._cleared):
+        if self.people.clear(self._cleared):
             self._is_healed = True
         else:
             self.timeline.at(CLEAR_MS, "world", "clears", self._clear)
@@ -142,32 +217,11 @@ class DispatchWorld(World):
 def simulate(
     seed: int,
     *,
+    steps: int = ACTS,
     office: Office | None = None,
     manners: Manners | None = None,
     narrate: Callable[[str], None] | None = None,
-) -> tuple[Report, Ground]:
+) -> Report:
     """Run one seed; a broken promise is in the report, not raised."""
-    world = DispatchWorld(
-        seed, office=office or Office(), manners=manners or Manners(), narrate=narrate
-    )
-    failure, broken = None, None
-    try:
-        world.run()
-    except Broken as error:
-        broken = error.invariant
-        text = f"{error} at {world.timeline.now_ms} ms"
-        failure = Failure(seed, error.promise, text, f"seed {seed}")
-    except (Livelock, Exception) as error:  # noqa: BLE001 - a crash of the engine is a finding
-        broken = type(error).__name__
-        text = f"{broken}: {error} at {world.timeline.now_ms} ms {traceback.format_exc(limit=-4)}"
-        failure = Failure(seed, 6, text, f"seed {seed}")
-    report = Report(
-        seed=seed,
-        events=len(world.ghost.durable),
-        crashes=world.crashes,
-        partitions=world.faults.partitions,
-        digest=world.timeline.digest,
-        failure=failure,
-        broken=broken,
-    )
-    return report, world.ground
+    world = DispatchWorld(seed, steps=steps, office=office, manners=manners, narrate=narrate)
+    return play(world, seed, steps=steps if steps != ACTS else None)

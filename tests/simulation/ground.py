@@ -8,9 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from agent.attempt import Failed, Result, Stopped, Succeeded
+from agent.timers import Stop
 from shared.core.kinds.task import Claim
-from shared.core.kinds.task_spec import Spec
+from shared.core.kinds.task_spec import On, OnOrphan, Spec
+from shared.core.lifecycle import ENDED, FINAL, Status
 from tests.simulation.promises import demand
+
+STOPPING_MS = 2_000  # that a run may take to end once its time is over
 
 
 @dataclass
@@ -19,15 +24,27 @@ class Run:
 
     Attributes:
         is_excused: A person lets the task run beside it.
+        is_unlocked: A person has said that it uses no lock.
         is_over: A person has said that it is over, so that what comes after it may start.
+        outcome: How it really ended; None: it acts, or a crash has ended it.
+        is_told: Its robot has written that outcome, and the write lasts.
     """
 
     task: str
     claim: Claim
     robot: str
+    began_ms: int
     is_active: bool = True
     is_excused: bool = False
+    is_unlocked: bool = False
     is_over: bool = False
+    outcome: str | None = None
+    is_told: bool = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the device gave it to itself: such work has no order across devices."""
+        return self.claim.epoch is None
 
 
 @dataclass
@@ -35,27 +52,35 @@ class Ground:
     """All runs, and what persons have allowed.
 
     Attributes:
+        places: Name of the node that each task was submitted at.
         runs: By task, in order of their start.
         licences: How often a task may start: once, and again for each run that failed and for
             each time a person said so.
         persons: Tasks that a person has decided about.
         given_up: Allocations that a person took away, by task: their runs are excused.
-        over: Tasks that the hub has shown as ended for good.
+        unlocked: Claims whose locks a person has freed.
+        succeeded: Tasks of which a run succeeded, or a person has said so.
+        shown: Newest status that the hub has shown, by task.
+        overlaps: Tasks of which two runs acted at one time.
     """
 
     specs: dict[str, Spec] = field(default_factory=dict)
     order: dict[str, tuple[int, str]] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     runs: defaultdict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
     licences: defaultdict[str, int] = field(default_factory=lambda: defaultdict(lambda: 1))
     persons: set[str] = field(default_factory=set)
     given_up: dict[str, int] = field(default_factory=dict)
-    over: set[str] = field(default_factory=set)
-    double_runs: int = 0
+    unlocked: set[tuple[str, Claim]] = field(default_factory=set)
+    succeeded: set[str] = field(default_factory=set)
+    shown: dict[str, Status] = field(default_factory=dict)
+    overlaps: set[str] = field(default_factory=set)
     starts: int = 0
 
-    def submitted(self, task: str, spec: Spec, created_ms: int) -> None:
-        """Note a task that exists."""
+    def submitted(self, task: str, spec: Spec, created_ms: int, place: str) -> None:
+        """Note a task that exists, and at which node."""
         self.specs[task] = spec
+        self.places[task] = place
         self.order[task] = (created_ms, task)
 
     def allow(self, task: str, n: int) -> None:
@@ -71,16 +96,58 @@ class Ground:
         for run in self.runs[task]:
             run.is_excused = True
 
-    def excuse(self, task: str, *, over: bool) -> None:
-        """Note that a person has freed what a task's runs hold, or declared them over."""
+    def unlock(self, task: str, claim: Claim) -> None:
+        """Note that a person frees what a claim holds, whether it runs or is about to."""
+        self.unlocked.add((task, claim))
         for run in self.runs[task]:
-            run.is_excused = True
-            run.is_over = run.is_over or over
+            run.is_unlocked = run.is_unlocked or run.claim == claim
 
-    def failed(self, run: Run) -> None:
-        """Note the end of a run that may be followed by another attempt."""
-        self.licences[run.task] += 1
+    def settle(self, task: str) -> None:
+        """Note that a person has said what became of a task's runs: none of them acts."""
+        for run in self.runs[task]:
+            run.is_excused = run.is_over = True
+
+    def ended(self, run: Run, result: Result, now_ms: int) -> None:
+        """Note how a run has really ended; one that failed may be followed by another."""
         run.is_active = False
+        limit_s = self.specs[run.task].start_to_close_s
+        is_late = limit_s is not None and now_ms - run.began_ms > 1000 * limit_s + STOPPING_MS
+        demand(not is_late, 3, "late", f"{run.task} at {run.robot} acts longer than {limit_s} s")
+        match result:
+            case Succeeded():
+                run.outcome = "succeeded"
+                self.succeeded.add(run.task)
+            case Failed():
+                run.outcome = "failed"
+                self.licences[run.task] += 1
+            case Stopped(why) if why is Stop.SHUTDOWN:
+                self.crashed(run)
+            case Stopped(why):
+                run.outcome = "stopped"
+                self.licences[run.task] += why is not Stop.CANCEL
+
+    def crashed(self, run: Run) -> None:
+        """Note that the robot's process has ended; some work says that it may run again then."""
+        run.is_active = False
+        self.licences[run.task] += self.specs[run.task].on_orphan is not OnOrphan.ASK
+
+    # ------------------------------------------------------------------ what the hub shows
+
+    def shows(self, task: str, status: Status) -> None:
+        """The hub shows a task's status, after each of its commits."""
+        before = self.shown.get(task, Status.WAITING)
+        self.shown[task] = status
+        if status is before:
+            return
+        told = f"{task} was {before}, and is {status}"
+        demand(before not in FINAL, 3, "overwritten", told)
+        is_asked = before is not Status.DEAD or task in self.persons
+        demand(is_asked, 3, "overwritten", f"{told}, though nobody retried it")
+        if status in ENDED and not self.specs[task].repeatable:
+            acting = [r.robot for r in self.runs[task] if r.is_active and not r.is_excused]
+            demand(not acting, 3, "ended", f"{told}, while it acts at {acting}")
+
+    # ------------------------------------------------------------------ starts
 
     def start(self, run: Run) -> None:
         """A robot begins to act: was that right?"""
@@ -88,28 +155,47 @@ class Ground:
         self.starts += 1
         before = list(self.runs[run.task])
         run.is_excused = run.claim.n <= self.given_up.get(run.task, -1)
+        run.is_unlocked = (run.task, run.claim) in self.unlocked
         self.runs[run.task].append(run)
+        self._claim(run, before, told)
         if before and not spec.repeatable:
             beside = any(one.is_active and not one.is_excused for one in before)
             is_alone = run.is_excused or not beside
             demand(is_alone, 3, "exclusive", f"{told} acts beside another run of it")
             is_licensed = len(self.runs[run.task]) <= self.licences[run.task]
             demand(is_licensed, 3, "exclusive", f"{told} is a run that nobody asked for")
-        self.double_runs += any(one.is_active for one in before)
-        is_asked = run.task not in self.over or run.task in self.persons or spec.repeatable
+        if any(one.is_active for one in before):
+            self.overlaps.add(run.task)
+        is_over = self.shown.get(run.task) in FINAL
+        is_asked = not is_over or run.task in self.persons or spec.repeatable
         demand(is_asked, 3, "ended", f"{told} starts after the hub had shown that it was over")
         self._locks(run, spec, told)
         self._edges(run, spec, told)
         self._group(run, spec, told)
         self._unique(run, spec, told)
 
+    def _claim(self, run: Run, before: list[Run], told: str) -> None:
+        """Each claim is one run; no device goes back to an allocation, nor runs beside itself."""
+        is_new = all(one.claim != run.claim for one in before)
+        demand(is_new, 3, "claim", f"{told} runs twice under {run.claim}")
+        mine = [one for one in before if one.robot == run.robot]
+        is_newest = all(_rank(one.claim) <= _rank(run.claim) for one in mine)
+        demand(is_newest, 3, "claim", f"{told} goes back to {run.claim}")
+        is_alone = not any(one.is_active for one in mine)
+        demand(is_alone, 3, "exclusive", f"{told} runs beside itself")
+
     def _locks(self, run: Run, spec: Spec, told: str) -> None:
-        for other in () if run.is_excused else self._active(run.task):
-            both = set(spec.shared_locks) & set(self.specs[other.task].shared_locks)
+        is_free = run.is_excused or run.is_unlocked
+        users = [other for other in self._active(run.task) if not other.is_unlocked]
+        for other in () if is_free else users:
+            both = set(spec.locks) & set(self.specs[other.task].locks)
+            both = {lock for lock in both if lock in spec.shared_locks or run.robot == other.robot}
             demand(not both, 3, "lock", f"{told} uses {both} beside {other.task}")
 
     def _edges(self, run: Run, spec: Spec, told: str) -> None:
         for edge in spec.after:
+            is_proved = edge.on is not On.SUCCESS or edge.task in self.succeeded
+            demand(is_proved, 3, "order", f"{told} starts, but {edge.task} never succeeded")
             before = self.runs[edge.task]
             active = [one for one in before if one.is_active and not one.is_over]
             # A robot that ended it, and was not told that a person moved it, goes on by itself.
@@ -126,18 +212,24 @@ class Ground:
         if spec.group is None or run.is_excused:
             return
         for other in self._active(run.task):
-            is_same = self.specs[other.task].group == spec.group
+            is_same = self.specs[other.task].group == spec.group and _is_ordered(run, other)
             demand(not is_same, 3, "group", f"{told} runs beside {other.task} of its group")
         for task, runs in self.runs.items():
             is_same = self.specs[task].group == spec.group and task != run.task
+            # A device's own need not wait for an earlier one that it has left to the hub.
+            runs = [o for o in runs if _is_ordered(run, o) and run.is_own == o.is_own]
+            # Of what arrives from elsewhere the hub knows too late who was first.
+            is_same = is_same and self.places[task] == self.places[run.task]
             is_late = is_same and bool(runs) and self.order[task] > self.order[run.task]
             # Given anew, a task has lost its turn: a person, or a device, has sent it back.
-            is_late = is_late and run.task not in self.persons and run.claim.n == 1
+            is_late = is_late and run.task not in self.persons and run.claim.n <= 1
             demand(not is_late, 3, "group", f"{told} starts after {task}, which is later")
 
     def _unique(self, run: Run, spec: Spec, told: str) -> None:
         for other in self._active(run.task) if spec.unique and not run.is_excused else ():
-            is_same = self.specs[other.task].unique == spec.unique
+            theirs = self.specs[other.task]
+            is_same = (theirs.type, theirs.unique) == (spec.type, spec.unique)
+            is_same = is_same and _is_ordered(run, other)
             demand(not is_same, 3, "unique", f"{told} runs beside its duplicate {other.task}")
 
     def _was_forced(self, task: str) -> bool:
@@ -148,3 +240,12 @@ class Ground:
         for task, runs in self.runs.items():
             if task != but:
                 yield from (run for run in runs if run.is_active and not run.is_excused)
+
+
+def _rank(claim: Claim) -> tuple[bool, int]:
+    return claim.epoch is not None, claim.n
+
+
+def _is_ordered(run: Run, other: Run) -> bool:
+    """Say whether groups and keys bind both: what devices gave themselves is theirs alone."""
+    return run.robot == other.robot or not (run.is_own or other.is_own)

@@ -56,6 +56,7 @@ class Node:
         listeners: Called with the changes of each commit.
         cut: Where the power fails next: ``commit``, ``answer``, ``read``, or nowhere.
         is_full: Whether the next commit finds the disk full.
+        is_guard_lost: Whether this life began without the guard, and so under a new incarnation.
         life: Counts starts and crashes: what an older life began means nothing now.
     """
 
@@ -81,6 +82,7 @@ class Node:
         self.listeners: list[Listener] = []
         self.cut: str | None = None
         self.is_full = False
+        self.is_guard_lost = False
         self._seed = seed
         self._pace = Random(f"{seed} pace")
         self._on_commit = on_commit
@@ -97,6 +99,7 @@ class Node:
     def start(self) -> None:
         """Start the process on what the disk holds."""
         self.life += 1
+        self.is_guard_lost = self.guard.state is None and self.life > 1
         self._store = Store(
             self.db,
             self.identity,

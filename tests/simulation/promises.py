@@ -296,14 +296,16 @@ class AuthorWatch:
                 is_held = log is not None and log.head >= seq
                 demand(is_held, 1, "acknowledged", f"{node.name} lost {origin}:{seq} in a crash")
         demand(
-            node.store.notice is None,
+            node.store.notice is None or node.is_guard_lost,
             1,
             "incarnation",
             f"{node.name} gave up its log without need: {node.store.notice}",
         )
 
     def left(self, node: Node, origin: str, seq: int) -> None:
-        """What leaves a device is covered by its guard first."""
+        """What leaves a device is covered by its guard first; a former log grows no more."""
+        if origin not in node.store.node.writes.values():
+            return
         state = node.guard.state
         covered = state.left.get(origin, 0) if state else 0
         demand(seq <= covered, 1, "guard", f"{origin}:{seq} leaves, guarded only to {covered}")

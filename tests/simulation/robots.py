@@ -1,7 +1,8 @@
-"""A robot's dispatcher in virtual time: what it starts, reports, gives back; and its crashes.
+"""A robot in virtual time: what it starts, stops, reports and gives back; its drains and crashes.
 
-The moves are production's (``agent/claim.py``); when it makes them follows the rules of
-``docs/tasks.md``, so that a planted robot can leave one out.
+What it decides and writes is production's: ``agent/schedule.py``, ``claim.py``, ``attempt.py`` and
+``orphans.py``. What stands here is only what production does with asyncio: a look now and then,
+runs that take their time, writes that the disk may refuse. A planted robot leaves one rule out.
 """
 
 from collections.abc import Callable
@@ -11,18 +12,29 @@ from typing import Any
 
 import msgspec
 
+from agent import attempt as attempts
 from agent import claim as claims
+from agent import news, orphans, schedule, timers
+from agent import room as rooms
+from agent.attempt import Failed, Result, Stopped, Succeeded
+from agent.groups import Groups
+from agent.room import Gate, Room
+from agent.timers import Stop
+from shared.api import pauses
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, Outcome, Progress, Task
+from shared.core.kinds.task import Attempt, Claim, Failure, Progress, Task
 from shared.core.kinds.task_spec import OnOrphan
-from shared.core.lifecycle import Signal, Status, move
-from shared.core.waiting import why
+from shared.core.lifecycle import Signal, Status
 from tests.simulation.ground import Ground, Run
 from tests.simulation.node import Node
+from tests.simulation.promises import demand
 
 LOOK_MS = 900  # between two looks, at most
 RETRY_MS = 500  # after a write that the disk refused
+STOP_MS = 1_500  # until a run that was told to has ended, at most
+DRAIN_MS = 6_000  # for what runs to end by itself
 CAPACITY = 2
+TIMEOUT_S = 60.0  # of the handler, for tasks that do not say
 
 MINE = """SELECT id FROM tasks WHERE device = $1 AND seated = 1
     AND status IN ('waiting', 'running', 'cancelling') ORDER BY created_at, id"""
@@ -32,19 +44,65 @@ Told = Callable[[Any, bool], None]  # what the deed returned, and whether it las
 Write = Callable[[Node, Callable[[Any], Any], Told], None]
 
 
+def _abandoned(task: Task, now_ms: int) -> Progress:
+    return attempts.abandon(task, now_ms=now_ms, repeatable=False, reason="its process ended")
+
+
 @dataclass(frozen=True)
 class Manners:
-    """The rules that a robot keeps; a planted robot leaves one out."""
+    """The rules that a robot keeps; a planted robot leaves one out.
 
-    needs_permit: Callable[[Task], bool] = lambda task: (
-        task.spec.asks_hub
-        and task.allocation is not None
-        and task.allocation.epoch is not None
-        and not task.is_permitted
-    )
+    Attributes:
+        sees: A waiting task as the robot takes it.
+        start: Writes the intent.
+        after_crash: What follows for a task whose run a crash has ended.
+        status_of: The status of a predecessor as the robot takes it.
+        intends_first: Whether an intent is durable before it acts.
+        stops_first: Whether it waits for a run to end before it writes that it has.
+        ends_leftovers: Whether what its last process left running is ended first.
+        testifies: Whether it reports the end of a run whose allocation is no longer.
+        takes_twice: Whether an allocation that comes again is taken again.
+        heeds_time: Whether a run is stopped that takes longer than it may.
+        heeds_groups: Whether one of a group waits for those before it.
+        heeds_pauses: Whether a paused queue stands still.
+    """
+
+    sees: Callable[[Task], Task] = lambda task: task
     start: Callable[..., Task | None] = claims.start
-    after_crash: Callable[[Task], OnOrphan] = lambda task: task.spec.on_orphan
+    after_crash: Callable[[Task, int], Progress] = _abandoned
+    status_of: Callable[[Status | None], Status | None] = lambda status: status
+    intends_first: bool = True
     stops_first: bool = True
+    ends_leftovers: bool = True
+    testifies: bool = True
+    takes_twice: bool = False
+    heeds_time: bool = True
+    heeds_groups: bool = True
+    heeds_pauses: bool = True
+
+
+@dataclass
+class Performance:
+    """One run, and what was asked of it.
+
+    Attributes:
+        why: Why it is to stop, None: it is not.
+        result: How it ended, None: it has not.
+    """
+
+    task: Task
+    attempt: Attempt
+    run: Run
+    why: Stop | None = None
+    result: Result | None = None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a look leads to, once it lasts."""
+
+    starts: list[tuple[Task, Attempt]]
+    stops: list[str]
 
 
 class Robot:
@@ -65,8 +123,9 @@ class Robot:
         self._write = write
         self._manners = manners
         self._goes_on = goes_on
-        self._running: dict[str, Run] = {}
+        self._running: dict[str, Performance] = {}
         self._attempts = 0
+        self._is_draining = False
 
     def start(self) -> None:
         """Begin a life: whatever ran in the last one has been ended, its outcome is not known."""
@@ -82,9 +141,34 @@ class Robot:
 
     def crash(self) -> None:
         """The process ends, and with it all that it ran."""
-        for run in self._running.values():
-            run.is_active = False
+        for one in self._running.values():
+            if self._manners.ends_leftovers or not one.run.is_active:
+                self._ground.crashed(one.run)
+            else:
+                self._leave_running(one.run)
         self._running = {}
+        self._is_draining = False
+
+    def _leave_running(self, run: Run) -> None:
+        """Planted: the program goes on though its agent has gone."""
+        self._ground.crashed(run)
+        run.is_active = True
+
+        def end() -> None:
+            run.is_active = False
+
+        self._node.timeline.at(10 * STOP_MS, self._node.name, "a leftover ends", end)
+
+    def drain(self, then: Callable[[], None]) -> None:
+        """Start nothing more; stop what has not ended after a while; then the process ends."""
+        self._is_draining = True
+
+        def stop() -> None:
+            for one in tuple(self._running.values()):
+                self._stop(one, Stop.SHUTDOWN)
+            self._node.after(STOP_MS + RETRY_MS, "has drained", then)
+
+        self._node.after(DRAIN_MS, "stops its runs", stop)
 
     def _look_later(self) -> None:
         if self._goes_on():
@@ -92,94 +176,198 @@ class Robot:
             self._node.after(delay_ms, "looks", self._look)
 
     def _look(self) -> None:
-        def told(started: Any, lasts: bool) -> None:
-            for task, attempt in started if lasts else ():
-                self._act(task, attempt)
+        def told(decided: Any, lasts: bool) -> None:
+            if lasts:
+                for task, attempt in decided.starts if self._manners.intends_first else ():
+                    self._act(task, attempt)
+                for task_id in decided.stops:
+                    if task_id in self._running:
+                        self._stop(self._running[task_id], Stop.CANCEL)
             self._look_later()
 
         self._write(self._node, self._decide, told)
 
     # ------------------------------------------------------------------ deciding
 
-    def _decide(self, tx: Any) -> list[tuple[Task, Attempt]]:
-        """Answer requests, ask for permits, write intents; return what starts."""
-        started: list[tuple[Task, Attempt]] = []
-        mine = [tasks.read(tx.record("task", t)) for (t,) in tx.query(MINE, self._node.name)]
-        groups = {task.spec.group for task in mine if task and task.status is not Status.WAITING}
-        for task in mine:
-            if task is None or not claims.is_ours(task, tx.node):
-                continue
-            is_next = task.spec.group is None or task.spec.group not in groups
-            groups.add(task.spec.group)
-            if task.status is Status.WAITING and is_next:
-                room = CAPACITY - len(self._running) - len(started)
-                attempt = self._consider(tx, task, room)
-                if attempt is not None:
-                    started.append((task, attempt))
-        return started
+    def _decide(self, tx: Any) -> Decided:
+        """Answer requests, ask for permits, write intents."""
+        stops = [task_id for task_id in self._running if self._is_cancelled(tx, task_id)]
+        waiting = self._waiting(tx)
+        decision = schedule.decide(
+            tx.now_ms,
+            waiting,
+            self._room(tx, waiting),
+            status_of=lambda other: self._manners.status_of(_status(tx, other)),
+            ahead=self._groups(tx).ahead if self._manners.heeds_groups else lambda _: None,
+        )
+        for task_id, reason in decision.doomed.items():
+            claims.close(tx, task_id, signal=Signal.CANCEL, reason=reason)
+        for task_id, reason in decision.expired.items():
+            claims.close(tx, task_id, signal=Signal.EXPIRE, reason=reason)
+        for task_id in decision.ask:
+            claims.ask(tx, task_id)
+        found = [self._intend(tx, task_id) for task_id in decision.start]
+        if self._manners.takes_twice:
+            found.append(self._take_again(tx))
+        starts = [one for one in found if one is not None]
+        for task, attempt in () if self._manners.intends_first else starts:
+            self._act(task, attempt)
+        return Decided(starts, stops)
 
-    def _consider(self, tx: Any, task: Task, room: int) -> Attempt | None:
-        waiting = why(task, tx.now_ms, lambda other: _status(tx, other))
-        if task.cancel_asked or (waiting is not None and waiting.doomed is not None):
-            claims.close(tx, task.id, signal=Signal.CANCEL, reason="asked to, or doomed")
-        elif task.recall is not None:
-            claims.give_back(tx, task.id)
-        elif waiting is None and self._manners.needs_permit(task):
-            claims.ask(tx, task.id)
-        elif waiting is None and room > 0:
-            self._attempts += 1
-            attempt_id = f"{self._node.name}-{self._node.life}-{self._attempts}"
-            boot = str(self._node.life)
-            after = self._manners.start(tx, task.id, attempt_id=attempt_id, boot=boot)
-            started = after.attempt if after else None
-            return started if started is not None and started.id == attempt_id else None
-        return None
+    def _is_cancelled(self, tx: Any, task_id: str) -> bool:
+        one = self._running[task_id]
+        task = tasks.read(tx.record("task", task_id))
+        if task is None or not task.cancel_asked or one.why is not None or one.result is not None:
+            return False
+        after = claims.begin_cancel(tx, task_id, one.attempt)
+        return after is not None and after.status is Status.CANCELLING
+
+    def _waiting(self, tx: Any) -> list[Task]:
+        """Return what could start; what is asked back or cancelled is closed, as at the intake."""
+        found = []
+        for (task_id,) in tx.query(MINE, self._node.name):
+            task = tasks.read(tx.record("task", task_id))
+            if task is None or task.status is not Status.WAITING:
+                continue
+            task = self._manners.sees(task)
+            if not claims.is_ours(task, tx.node):
+                continue
+            if task.cancel_asked:
+                claims.close(tx, task_id, signal=Signal.CANCEL, reason="cancelled on request")
+            elif task.recall is not None:
+                claims.give_back(tx, task_id)
+            elif task_id not in self._running:
+                found.append(task)
+        return found
+
+    def _room(self, tx: Any, waiting: list[Task]) -> Room:
+        asked: dict[Gate, tuple[str, ...]] = {}
+        for task in waiting:
+            if rooms.needs_permit(task) and not rooms.must_ask(task):
+                gate = rooms.ask_gate(task)
+                asked[gate] = (*asked.get(gate, ()), task.id)
+        paused = pauses.paused(tx) if self._manners.heeds_pauses else {}
+        room = Room(0 if self._is_draining else CAPACITY, asked=asked, paused=paused)
+        return rooms.with_runs(room, [one.task for one in self._running.values()])
+
+    def _groups(self, tx: Any) -> Groups:
+        groups = Groups()
+        for task_id, site, group, created_ms in tx.query(news.GROUPED, self._node.name):
+            task = tasks.read(tx.record("task", task_id))
+            if task is not None and claims.is_held(task, tx.node):
+                groups.join(task_id, (site, group), created_ms)
+        return groups
+
+    def _intend(self, tx: Any, task_id: str) -> tuple[Task, Attempt] | None:
+        before = tasks.read(tx.record("task", task_id))
+        assert before is not None
+        attempt_id = self._attempt_id()
+        after = self._manners.start(tx, task_id, attempt_id=attempt_id, boot=self._boot)
+        if after is None or after.attempt is None or after.attempt.id != attempt_id:
+            return None
+        told = f"{task_id} starts at {self._node.name}"
+        demand(before.recall is None, 3, "recall", f"{told}, which was told to give it back")
+        demand(not before.cancel_asked, 3, "recall", f"{told}, which was told to cancel it")
+        queue = (before.site, before.spec.type)
+        demand(queue not in pauses.paused(tx), 3, "paused", f"{told}, where its queue is paused")
+        return after, after.attempt
+
+    def _take_again(self, tx: Any) -> tuple[Task, Attempt] | None:
+        """Planted: start under an allocation that was known, as a message of it comes again."""
+        everybody = [run for runs in self._ground.runs.values() for run in runs]
+        known = [run for run in everybody if run.robot == self._node.name]
+        if not known or self._chance.random() > 0.1:
+            return None
+        again = self._chance.choice(known)
+        task = tasks.read(tx.record("task", again.task))
+        if task is None or task.allocation is None or again.task in self._running:
+            return None
+        attempt = Attempt(self._attempt_id(), again.claim.attempt + 1, self._boot, tx.now_ms)
+        progress = Progress(Status.RUNNING, task.allocation, attempt)
+        if task.allocation.device != self._node.name:
+            return None
+        return claims.report(tx, task, progress), attempt
+
+    @property
+    def _boot(self) -> str:
+        return str(self._node.life)
+
+    def _attempt_id(self) -> str:
+        self._attempts += 1
+        return f"{self._node.name}-{self._node.life}-{self._attempts}"
 
     # ------------------------------------------------------------------ acting
 
     def _act(self, task: Task, attempt: Attempt) -> None:
-        assert task.next_claim is not None
-        run = Run(task.id, task.next_claim, self._node.name)
-        self._running[task.id] = run
+        given = task.allocation
+        assert given is not None
+        lasts = not self._node.db.in_transaction
+        demand(lasts, 3, "intent", f"{task.id} acts before its intent is durable")
+        claim = Claim(given.epoch, given.n, attempt.number)
+        run = Run(task.id, claim, self._node.name, self._node.timeline.now_ms)
+        one = self._running[task.id] = Performance(task, attempt, run)
         self._ground.start(run)
+        boot_ms = self._node.timeline.now_ms
+        late = timers.deadline(task, TIMEOUT_S, now_ms=self._node.clock.now_ms(), boot_ms=boot_ms)
+        left_ms = max(0, late.at_ms - boot_ms)
         lasts_ms = self._chance.choice((50, 2_000, self._chance.randint(100, 40_000)))
-        if not self._manners.stops_first:
-            report = lambda: self._report(task, attempt, run, is_good=False)  # noqa: E731
-            self._node.after(lasts_ms // 2, "says it stopped", report)
-            self._node.after(lasts_ms, "stops", lambda: self._stop(run))
+        if lasts_ms >= left_ms and self._manners.heeds_time:
+            self._node.after(left_ms, "is late", lambda: self._stop(one, late.why))
+        result = self._some_result()
+        self._node.after(lasts_ms, "ends", lambda: self._end(one, result))
+
+    def _some_result(self) -> Result:
+        drawn = self._chance.random()
+        if drawn < 0.7:
+            return Succeeded({})
+        if drawn < 0.75:
+            return Failed(Failure("no-way", "it cannot be done", permanent=True))
+        if drawn < 0.8:
+            return Failed(Failure("silent", "the gripper did not answer"), is_unknown=True)
+        return Failed(Failure("slipped", "the gripper slipped"), retry_after_s=0.5)
+
+    def _stop(self, one: Performance, why: Stop) -> None:
+        """Tell a run to end; it takes its time, and may still succeed."""
+        if one.result is not None or one.why is not None:
             return
-        is_good = self._chance.random() < 0.7
-        self._node.after(lasts_ms, "ends", lambda: self._end(task, attempt, run, is_good=is_good))
+        one.why = why
+        if not self._manners.stops_first:
+            self._report(one, Stopped(why))
+            self._node.after(10 * STOP_MS, "ends at last", lambda: self._end(one, Succeeded({})))
+            return
+        is_late = self._chance.random() < 0.2
+        result = Succeeded({}) if is_late else Stopped(why)
+        delay_ms = self._chance.randint(0, STOP_MS)
+        self._node.after(delay_ms, "stops", lambda: self._end(one, result))
 
-    def _stop(self, run: Run) -> None:
-        run.is_active = False
-        self._running.pop(run.task, None)
+    def _end(self, one: Performance, result: Result) -> None:
+        if one.result is None:
+            one.result = result
+            self._ground.ended(one.run, result, self._node.timeline.now_ms)
+            self._report(one, result)
 
-    def _end(self, task: Task, attempt: Attempt, run: Run, *, is_good: bool) -> None:
-        if is_good:
-            run.is_active = False
-        else:
-            self._ground.failed(run)
-        self._report(task, attempt, run, is_good=is_good)
-
-    def _report(self, task: Task, attempt: Attempt, run: Run, *, is_good: bool) -> None:
+    def _report(self, one: Performance, result: Result) -> None:
         """Write how it ended, under the claim that it had, whoever has the task by now."""
-
-        def conclude(held: Task, now_ms: int) -> Progress:
-            outcome = Outcome.SUCCEEDED if is_good else Outcome.FAILED
-            ended = msgspec.structs.replace(attempt, ended_ms=max(now_ms, 0), outcome=outcome)
-            is_last = attempt.number >= task.spec.max_attempts
-            signal = Signal.SUCCEED if is_good else Signal.DIE if is_last else Signal.FAIL
-            return Progress(move(held.status, signal), task.allocation, ended)
+        jitter = self._chance.random()
 
         def deed(tx: Any) -> None:
-            claims.settle(tx, task, attempt, lambda held: conclude(held, tx.now_ms))
+            now = tasks.read(tx.record("task", one.task.id))
+            is_former = now is not None and now.allocation != one.task.allocation
+            if is_former and not self._manners.testifies:
+                return
+            claims.settle(
+                tx,
+                one.task,
+                one.attempt,
+                lambda held: attempts.conclude(held, result, now_ms=tx.now_ms, jitter=jitter),
+            )
 
         def told(_: Any, lasts: bool) -> None:
             if not lasts:
                 self._node.after(RETRY_MS, "reports again", write)
-            elif not run.is_active:
-                self._running.pop(task.id, None)
+            elif one.result is not None:
+                one.run.is_told = True
+                self._running.pop(one.task.id, None)
 
         def write() -> None:
             self._write(self._node, deed, told)
@@ -187,15 +375,20 @@ class Robot:
         write()
 
     def _settle_orphans(self, tx: Any) -> None:
-        for (task_id,) in tx.query(MINE, self._node.name):
-            task = tasks.read(tx.record("task", task_id))
-            if task is None or task.status is Status.WAITING or task.attempt is None:
-                continue
-            is_harmless = self._manners.after_crash(task) is not OnOrphan.ASK
-            outcome = Outcome.LOST if is_harmless else Outcome.UNKNOWN
-            ended = msgspec.structs.replace(task.attempt, ended_ms=tx.now_ms, outcome=outcome)
-            signal = Signal.REQUEUE if is_harmless else Signal.LOSE
-            claims.report(tx, task, Progress(move(task.status, signal), task.allocation, ended))
+        for orphan in orphans._orphans(tx, tx.node, self._boot):
+            assert orphan.attempt is not None
+            claims.settle(
+                tx,
+                orphan,
+                orphan.attempt,
+                lambda task: self._manners.after_crash(task, tx.now_ms),
+            )
+
+
+def starts_again(task: Task, now_ms: int) -> Progress:
+    """Planted: take any orphan for one that may run again."""
+    spec = msgspec.structs.replace(task.spec, on_orphan=OnOrphan.REQUEUE)
+    return _abandoned(msgspec.structs.replace(task, spec=spec), now_ms)
 
 
 def _status(tx: Any, task_id: str) -> Status | None:

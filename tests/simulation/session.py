@@ -23,7 +23,7 @@ from tests.simulation.wire import TO_AGENT, TO_HUB, Wire
 
 BESIDE_RECORDS = {"conflict", "device"}  # kinds of change that no feed carries
 REPEATABLE = (Up, Down, Stored, Taken)
-STATUS = DeviceStatus(0, "synced", "0", ("wait",), ())
+STATUS = DeviceStatus(0, "synced", "0", ("wait", "print"), ())
 
 
 class SessionEnd(ABC):

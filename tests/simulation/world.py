@@ -50,14 +50,20 @@ class Report(msgspec.Struct, frozen=True):
     """How one seed went.
 
     Attributes:
+        world: ``sync`` or ``fleet``.
+        starts: Of tasks, by robots.
+        virtual_ms: How long it was for the fleet.
         digest: Hash of all that happened.
         broken: Name of the comparison that failed, None if none did.
     """
 
+    world: str
     seed: int
     events: int
+    starts: int
     crashes: int
     partitions: int
+    virtual_ms: int
     digest: str
     failure: Failure | None = None
     broken: str | None = None
@@ -65,6 +71,8 @@ class Report(msgspec.Struct, frozen=True):
 
 class World:
     """Everything of one seed."""
+
+    name = "sync"
 
     def __init__(
         self, seed: int, *, steps: int, rules: Rules, narrate: Callable[[str], None] | None
@@ -121,6 +129,11 @@ class World:
         healed.compare(self.ghost, self.hub, self.agents)
         for node in (self.hub, *self.agents):
             follows_from_its_journal(node)
+
+    @property
+    def starts(self) -> int:
+        """How many tasks robots began to run: none has a dispatcher here."""
+        return 0
 
     # ------------------------------------------------------------------ what happens
 
@@ -251,23 +264,38 @@ def simulate(
 ) -> Report:
     """Run one seed; a broken promise is in the report, not raised."""
     world = World(seed, steps=steps, rules=rules or Rules(), narrate=narrate)
+    return play(world, seed, steps=steps if steps != STEPS else None)
+
+
+def play(world: World, seed: int, *, steps: int | None) -> Report:
+    """Run a world to its end and report, also of what stopped it.
+
+    Args:
+        world: Freshly built.
+        seed: Of it, to tell how to see it again.
+        steps: If it has another number than by itself.
+    """
     failure, broken = None, None
-    replay = f"./dev simulate --seed {seed}" + (f" --steps {steps}" if steps != STEPS else "")
+    replay = f"./dev simulate --{world.name} --seed {seed}"
+    replay += f" --steps {steps}" if steps is not None else ""
     try:
         world.run()
     except Broken as error:
         broken = error.invariant
         failure = Failure(seed, error.promise, f"{error} at {world.timeline.now_ms} ms", replay)
     except (Livelock, Exception) as error:  # noqa: BLE001 - a crash of the engine is a finding
-        where = traceback.format_exc(limit=-3) if narrate else ""
+        where = traceback.format_exc(limit=-4)
         broken = type(error).__name__
         message = f"{broken}: {error} at {world.timeline.now_ms} ms {where}"
         failure = Failure(seed, 6, message.strip(), replay)
     return Report(
+        world=world.name,
         seed=seed,
         events=len(world.ghost.durable),
+        starts=world.starts,
         crashes=world.crashes,
         partitions=world.faults.partitions,
+        virtual_ms=world.timeline.now_ms,
         digest=world.timeline.digest,
         failure=failure,
         broken=broken,

@@ -6,7 +6,7 @@ request that came late, however early it was made. Promise 3.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -121,6 +121,8 @@ class _Ledger:
                 return self._cancel(request, booking)
             case Miss():
                 return self._miss(request, booking)
+            case _ as never:
+                assert_never(never)
 
     def _create(self, request: Request, ask: Create, booking: Booking) -> Decision:
         if booking.status is not Status.REQUESTED:

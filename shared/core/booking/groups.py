@@ -34,21 +34,23 @@ def resolve(names: Iterable[str], groups: Groups) -> tuple[str, ...]:
     found: set[str] = set()
     for name in names:
         _gather(name, groups, (), found)
-    if len(found) > RESOURCES_MAX:
-        text = f"{len(found)} resources at once; at most {RESOURCES_MAX} can be booked together"
+    leaves = sorted(name for name in found if name not in groups)
+    if len(leaves) > RESOURCES_MAX:
+        text = f"{len(leaves)} resources at once; at most {RESOURCES_MAX} can be booked together"
         raise Refused(text, (("$.resources", "too many"),))
-    return tuple(sorted(found))
+    return tuple(leaves)
 
 
 def _gather(name: str, groups: Groups, above: tuple[str, ...], found: set[str]) -> None:
+    """Add a name and all below it; what is there already is not walked again."""
     if name in above:
         ring = " > ".join((*above[above.index(name) :], name))
         raise Refused(
             f"group {name} contains itself ({ring}); take it out of one of them",
             (("$.members", "recursion"),),
         )
-    if name not in groups:
-        found.add(name)
+    if name in found:
         return
-    for member in groups[name].members:
+    for member in groups[name].members if name in groups else ():
         _gather(member, groups, (*above, name), found)
+    found.add(name)

@@ -18,6 +18,7 @@ SECOND_MS = 1000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY = datetime.timedelta(days=1)
+YEARS = range(1970, 9990)  # so that whatever is reckoned from a time is one too
 _EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - local time, of no zone in particular
 _MS = datetime.timedelta(milliseconds=1)
 _DAYS_KEPT = 8192  # midnights kept: a year of twenty zones, some 1 MiB
@@ -97,8 +98,10 @@ def by_person(
         Refused: It does not exist there, exists twice and no offset says which, or never has this
             offset.
     """
-    found = [at for at in _readings(wall, zone) if local(at, zone) == wall]
     shown = wall.isoformat(" ", "minutes")
+    if wall.year not in YEARS:
+        raise Refused(f"{shown} is not in this age; check the year", ((path, "year"),))
+    found = [at for at in _readings(wall, zone) if local(at, zone) == wall]
     if not found:
         raise Refused(
             f"{shown} does not exist in {zone}: the clock is put forward over it; "

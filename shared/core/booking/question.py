@@ -16,6 +16,7 @@ Only the hub imports this file: ``dateutil`` is no part of an agent.
 import datetime
 import re
 from collections.abc import Sequence
+from typing import assert_never
 
 import msgspec
 
@@ -27,13 +28,10 @@ from shared.core.booking.slot import LENGTH_MS_MAX
 from shared.errors import Refused
 
 CHARS_MAX = 300
-NOISE = frozenset(
-    (
-        *("a", "all", "an", "and", "are", "for", "free", "in", "is", "me", "of", "on", "or"),
-        *("please", "show", "slot", "the", "with"),
-    )
-)
 _MARK = "\N{SECTION SIGN}"  # stands where a resource was named
+_noise = re.compile(
+    rf"a|all|an|and|are|for|free|in|is|me|of|on|or|please|show|slot|the|with|{_MARK}"
+)
 
 _first = re.compile(r"\b(?:first|earliest)\b(?: free\b)?(?: slot\b| appointment\b)?(?: of\b)?")
 _listing = re.compile(r"\b(?:appointments|bookings)\b")
@@ -47,7 +45,8 @@ _lengths = (  # the first that fits is taken
 )
 _number = r"(\d{1,4}(?:\.\d{1,2})?)"
 _hours = re.compile(
-    rf"\b(?:for )?{_number} ?(?:hours?|hrs?|h)\b(?: ?(?:and )?(\d{{1,4}}) ?(?:minutes?|mins?|m)\b)?"
+    rf"\b(?:for )?{_number} ?(?:hours?|hrs?|h)"
+    r"(?: ?(?:and )?(\d{1,4}) ?(?:minutes?|mins?|m))?\b"
 )
 _minutes = re.compile(r"\b(?:for )?(\d{1,5}) ?-?(?:minutes?|mins?|m)\b")
 
@@ -162,7 +161,7 @@ def _read(phrases: Phrases, found: tuple[Known, ...], now_ms: int) -> Question:
     length = _length_ms(phrases)
     when = read_when(phrases, found[0].zone, now_ms)
     together = _together(phrases)
-    left = [word for word in phrases.text.split() if word not in (*NOISE, _MARK)]
+    left = [word for word in phrases.text.split() if not _noise.fullmatch(word)]
     if left:
         raise Refused(f"not understood: {', '.join(left)}; leave that out")
     parts = _Parts(tuple(known.id for known in found), together, length, when)
@@ -289,6 +288,8 @@ def _text(question: Question, zone: datetime.tzinfo) -> str:
             return f"when is {_joined(resources, together)} free {_span(start, end, zone)}{least}"
         case Appointments(resources, start, end):
             return f"appointments of {_joined(resources, True)} {_span(start, end, zone)}"
+        case _ as never:
+            assert_never(never)
 
 
 def _joined(resources: tuple[str, ...], together: bool) -> str:

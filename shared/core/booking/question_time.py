@@ -154,6 +154,8 @@ def _date(match: re.Match[str], today: datetime.date) -> datetime.date:
         date = datetime.date(year, int(month or 0), int(match["day"]))
         if match["year"] is None and date < today:
             date = date.replace(year=year + 1)
+        if date.year not in local_time.YEARS:
+            raise ValueError("not in this age")
     except ValueError as error:
         raise Refused(f"{match[0]} is no day ({error}); check it, and add the year") from error
     return date

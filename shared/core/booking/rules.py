@@ -35,8 +35,8 @@ class Cause(enum.StrEnum):
     EXTRA = "extra"
 
 
-class DayOff(msgspec.Struct, frozen=True):
-    """Local days whose hours are not those of the week; the name stands for extra hours too.
+class SpecialDays(msgspec.Struct, frozen=True):
+    """Local days whose hours are not those of the week.
 
     It replaces what *begins* on those days: a night shift of the day before still ends on the
     first of them.
@@ -102,7 +102,7 @@ class Hours(msgspec.Struct, frozen=True):
 
     timezone: Annotated[str, msgspec.Meta(max_length=ZONE_CHARS_MAX)]
     week: Week
-    exceptions: Annotated[tuple[DayOff, ...], msgspec.Meta(max_length=EXCEPTIONS_MAX)] = ()
+    exceptions: Annotated[tuple[SpecialDays, ...], msgspec.Meta(max_length=EXCEPTIONS_MAX)] = ()
     holidays: Region | None = None
 
 
@@ -158,7 +158,7 @@ def _hours_problems(hours: Hours) -> Iterator[Problem]:
     yield from _twice(hours.exceptions)
 
 
-def _twice(exceptions: tuple[DayOff, ...]) -> Iterator[Problem]:
+def _twice(exceptions: tuple[SpecialDays, ...]) -> Iterator[Problem]:
     """Yield exceptions that say two things of one day; which one counts would be a guess."""
     latest: tuple[datetime.date, int] | None = None
     in_order = sorted((e.first, e.final, index) for index, e in enumerate(exceptions))

@@ -12,7 +12,7 @@ from shared.core.ids import Name
 from shared.errors import Refused
 
 LENGTH_MS_MAX = 31 * 24 * HOUR_MS  # so that an index by start finds what still goes on
-TIME_MS_MAX = instants.MS_MAX - 7 * 366 * 24 * HOUR_MS  # a horizon before the end of dates
+TIME_MS_MAX = instants.MS_MAX - 11 * 366 * 24 * HOUR_MS  # about the end of local_time.YEARS
 RESOURCES_MAX = 50
 
 
@@ -42,7 +42,7 @@ def flaw(start_ms: int, end_ms: int) -> Reason | None:
     if end_ms == start_ms:
         return Reason(Rule.SLOT, "start and end are the same instant; give the booking a length")
     if start_ms < 0 or end_ms > TIME_MS_MAX:
-        return Reason(Rule.SLOT, "the time is outside the years 1970 to 9992; check the date")
+        return Reason(Rule.SLOT, "the time is outside the years 1970 to 9988; check the date")
     if end_ms - start_ms > LENGTH_MS_MAX:
         days = LENGTH_MS_MAX // (24 * HOUR_MS)
         return Reason(Rule.SLOT, f"longer than {days} days; split it into several bookings")

@@ -19,9 +19,9 @@ import msgspec
 
 from shared.core import record as records
 from shared.core.clock import Stamp, at_ms
-from shared.core.event import device_of
+from shared.core.event import Event, device_of
 from shared.core.ids import Name
-from shared.core.kinds.task_spec import Priority, Spec
+from shared.core.kinds.task_spec import Edge, Priority, Spec
 from shared.core.lifecycle import ENDED, Status
 from shared.core.record import Record
 
@@ -77,6 +77,8 @@ class Seat(msgspec.Struct, frozen=True):
         over: Those of ``moved`` that a person, or what the hub knows, declares to be over.
         refused_by: The device that gave the task back of its own accord, and not asked to.
         reason: For people: why it changed hands.
+        anew_ms: When somebody last decided to run it anew, Unix ms: ``schedule_to_start_s`` counts
+            from then. None: from its submission.
     """
 
     allocation: Allocation | None
@@ -87,11 +89,15 @@ class Seat(msgspec.Struct, frozen=True):
     over: tuple[Number, ...] = ()
     refused_by: str | None = None
     reason: str | None = None
+    anew_ms: Number | None = None
 
     @property
     def newest(self) -> int:
         """Number of the newest allocation so far; 0: none, or one that an agent gave itself."""
         return max(self.n, self.allocation.n if self.allocation else 0)
+
+
+NOBODY = Seat(None, ())
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -272,7 +278,7 @@ class Task(msgspec.Struct, frozen=True):
     start_asked: Claim | None = None
     permit: Permit | None = None
     reported: Reported | None = None
-    seat: Seat = Seat(None, ())
+    seat: Seat = NOBODY
 
     @property
     def shown_device(self) -> str | None:
@@ -314,18 +320,27 @@ class Task(msgspec.Struct, frozen=True):
         """Whether the next claim has the hub's leave to start."""
         return self.permit is not None and self.permit.claim == self.next_claim
 
+    @property
+    def was_permitted(self) -> bool:
+        """Whether the next claim may have begun by the hub's leave, as far as the hub knows.
+
+        A person who frees a lock takes the leave back (attempt 0), but not from a device that
+        nobody hears.
+        """
+        given, permit = self.allocation, self.permit
+        if given is None or permit is None:
+            return False
+        return self.is_permitted or permit.claim == Claim(given.epoch, given.n, 0)
+
 
 def read(record: Record) -> Task | None:
     """Decode a task's record; None while its submission is not known here."""
-    submissions = record.register(SPEC).siblings
+    submissions = submissions_of(record)
     if not submissions:
         return None
-    if len(submissions) > 1:  # repeated at another node: what came first counts
-        submissions = tuple(sorted(submissions, key=lambda e: (e.header.at, e.dot)))
     submitted = submissions[0]
     spec = _spec(submitted.body_bytes)
-    seat_event = records.latest(record.register(SEAT))
-    seat = _seat(seat_event.body_bytes) if seat_event else Seat(None, ())
+    seat = seat_of(record)
     progress = _current(record, seat)
     asked = _body(record, PRIORITY, _priority)
     asked_start = _body(record, START, _start)
@@ -354,6 +369,25 @@ def read(record: Record) -> Task | None:
         reported=_reported_of(record, seat.allocation),
         seat=seat,
     )
+
+
+def submissions_of(record: Record) -> tuple[Event, ...]:
+    """Return the submissions of a task; repeated at another node, what came first counts."""
+    submissions = record.register(SPEC).siblings
+    if len(submissions) > 1:
+        return tuple(sorted(submissions, key=lambda e: (e.header.at, e.dot)))
+    return submissions
+
+
+def seat_of(record: Record) -> Seat:
+    """Return who has a task."""
+    return _body(record, SEAT, _seat) or NOBODY
+
+
+def edges_of(record: Record) -> tuple[Edge, ...]:
+    """Return what a task comes after, without reading the rest of it."""
+    submissions = submissions_of(record)
+    return _spec(submissions[0].body_bytes).after if submissions else ()
 
 
 def _body(record: Record, register: str, decode: Callable[[bytes], B]) -> B | None:

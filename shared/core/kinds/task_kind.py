@@ -18,8 +18,11 @@ from shared.core.kinds.task import (
     Seat,
     StartRequest,
     Task,
+    edges_of,
     rank,
     read,
+    seat_of,
+    submissions_of,
 )
 from shared.core.kinds.task_spec import Offline, Spec
 from shared.core.lifecycle import Status
@@ -256,16 +259,16 @@ def _devices(record: Record) -> tuple[str, ...]:
     One whose submission was refused because another has the id is shown that one: what it took as
     a write must not be gone from it without a word (promise 4).
     """
-    task = read(record)
-    if task is None:
+    submissions = submissions_of(record)
+    if not submissions:
         return ()
+    submitters = (device_of(event.header.origin) for event in submissions)
     refused = (device_of(origin) for origin in record.register(SPEC).refused)
-    return tuple(dict.fromkeys((*task.submitters, *task.holders, *refused)))
+    return tuple(dict.fromkeys((*submitters, *seat_of(record).holders, *refused)))
 
 
 def _related(record: Record) -> tuple[str, ...]:
-    task = read(record)
-    return tuple(edge.task for edge in task.spec.after) if task else ()
+    return tuple(edge.task for edge in edges_of(record))
 
 
 TASK = Kind(

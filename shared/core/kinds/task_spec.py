@@ -13,6 +13,7 @@ ATTEMPTS_MAX = 100
 LOCKS_MAX = 20
 CHECKS_MAX = 10
 KEY_MAX = 200
+TITLE_MAX = 200
 LOCAL = "local:"  # prefix of a lock that is the device's own; the hub grants all others
 
 
@@ -104,6 +105,11 @@ class Check(msgspec.Struct, frozen=True):
 
 # ``local:x`` is the device's own, any other name is granted by the hub.
 Lock = Annotated[str, msgspec.Meta(pattern=r"^(local:)?[a-z0-9][a-z0-9._-]{0,62}$(?!\n)")]
+# One line: it stands in lists.
+Title = Annotated[
+    str,
+    msgspec.Meta(min_length=1, max_length=TITLE_MAX, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)"),
+]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_MAX)]
 
 
@@ -133,6 +139,7 @@ class Spec(msgspec.Struct, frozen=True):
         offline: Whether its device may start it without the hub's permit.
         repeatable: With ``release``: may be dealt again after silence; a second run is harmless.
         unique: While a task of this type and key is not over, no second one is made.
+        title: For people; None: its type and payload say what it is.
     """
 
     type: Name
@@ -157,6 +164,7 @@ class Spec(msgspec.Struct, frozen=True):
     offline: Offline = Offline.KEEP
     repeatable: bool = False
     unique: Key | None = None
+    title: Title | None = None
 
     @property
     def local_locks(self) -> tuple[str, ...]:

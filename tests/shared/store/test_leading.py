@@ -184,7 +184,8 @@ def submit(task: str) -> Write:
 
 def seat(task: str, n: int, device: str) -> Write:
     given = Allocation("e1", n, device, "1")
-    return lambda tx: _append(tx, task, SEAT, Seat(given, (device,)))
+    holders = ("other", "robot")  # of a real seat they only ever grow, and with them the scope
+    return lambda tx: _append(tx, task, SEAT, Seat(given, holders))
 
 
 def say(task: str, n: int, status: Status) -> Write:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from shared.core.booking.hours import Week
 from shared.core.booking.resource import Resource, resource
-from shared.core.booking.rules import DayOff, Hours, Limits
+from shared.core.booking.rules import Hours, Limits, SpecialDays
 from shared.core.booking.taken import Busy, Taken
 
 MINUTE_MS = 60_000
@@ -36,7 +36,7 @@ def a_resource(
     *,
     name: str = "strange",
     timezone: str = "Europe/Berlin",
-    exceptions: tuple[DayOff, ...] = (),
+    exceptions: tuple[SpecialDays, ...] = (),
     holidays: Mapping[datetime.date, str] | None = None,
     limits: Limits = PLAIN,
 ) -> Resource:

@@ -1,13 +1,15 @@
 """The rules of bookings once more, by looking at every minute: slow, and too simple to be wrong."""
 
 import datetime
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
+from itertools import accumulate
 
 import msgspec
 
 from shared.core.booking.hours import DAYS, Week
-from shared.core.booking.rules import Anchor, DayOff, Limits
+from shared.core.booking.rules import Anchor, Limits, SpecialDays
 from shared.core.booking.taken import Taken
 from tests.shared.core.booking.making import MINUTE_MS
 
@@ -21,7 +23,7 @@ class Place(msgspec.Struct, frozen=True):
     name: str
     zone: datetime.tzinfo
     week: Week
-    exceptions: tuple[DayOff, ...]
+    exceptions: tuple[SpecialDays, ...]
     holidays: dict[datetime.date, str]
     limits: Limits
 
@@ -35,11 +37,17 @@ def walls(zone: datetime.tzinfo, first_ms: int, last_ms: int) -> tuple[datetime.
     )
 
 
+@cache
+def latest(zone: datetime.tzinfo, first_ms: int, last_ms: int) -> tuple[datetime.datetime, ...]:
+    """Return the latest time that the local clock has shown by each minute."""
+    return tuple(accumulate(walls(zone, first_ms, last_ms), max))
+
+
 class Oracle:
     """One resource in [first, last), whole minutes; a day at both ends is only for its openings."""
 
     def __init__(self, place: Place, taken: Sequence[Taken], first_ms: int, last_ms: int) -> None:
-        self.place, self.first_ms = place, first_ms
+        self.place, self.first_ms, self.last_ms = place, first_ms, last_ms
         self.walls = walls(place.zone, first_ms, last_ms)
         self.openings = [o for o in map(self._opening, self._spans()) if o[0] < o[1]]
         self.open = [False] * len(self.walls)
@@ -110,5 +118,4 @@ class Oracle:
 
     def _first(self, wall: datetime.datetime) -> int:
         """Return the first minute at which the clock shows this or later."""
-        found = (n for n, shown in enumerate(self.walls) if shown >= wall)
-        return next(found, len(self.walls))
+        return bisect_left(latest(self.place.zone, self.first_ms, self.last_ms), wall)

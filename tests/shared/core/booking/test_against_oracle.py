@@ -17,7 +17,7 @@ from shared.core.booking import admission, availability, free
 from shared.core.booking.hours import Week
 from shared.core.booking.interval import Interval
 from shared.core.booking.resource import Resource, resource
-from shared.core.booking.rules import Anchor, Cause, DayOff, Grid, Hours, Limits, check
+from shared.core.booking.rules import Anchor, Cause, Grid, Hours, Limits, SpecialDays, check
 from shared.core.booking.slot import Slot
 from shared.core.booking.taken import Taken
 from shared.core.booking.track import Wish
@@ -48,6 +48,7 @@ class Scene(msgspec.Struct, frozen=True):
     now_ms: int
     from_ms: int  # searched from here
     to_ms: int
+    walked: tuple[int, int]  # what an oracle looks at, the same for all scenes of a day
 
 
 def clock(minutes: int) -> str:
@@ -85,7 +86,7 @@ def a_place(random: Random, name: str, zone: str, date: datetime.date) -> Place:
         week = Week(*(a_day(random) for _ in range(7)))
         days = [date + datetime.timedelta(days=n) for n in range(-1, 3)]
         exceptions = tuple(
-            DayOff(day, hours=a_day(random), cause=Cause.EXTRA)
+            SpecialDays(day, hours=a_day(random), cause=Cause.EXTRA)
             for day in random.sample(days, random.choice((0, 0, 1, 2)))
         )
         holidays = random.sample(days, random.choice((0, 0, 0, 1)))
@@ -119,13 +120,13 @@ def scenes(draw: st.DrawFn, most: int = 1) -> Scene:
     beside = [random.choice((zone, *BESIDE)) for _ in range(random.randint(1, most) - 1)]
     places = tuple(a_place(random, NAMES[n], z, date) for n, z in enumerate((zone, *beside)))
     taken = {place.name: some_bookings(random, start) for place in places}
-    return Scene(places, taken, start, start, start + 2 * DAY_MS)
+    midday = int(noon.timestamp() * 1000)
+    walked = (midday - 5 * DAY_MS, midday + 5 * DAY_MS)
+    return Scene(places, taken, start, start, start + 2 * DAY_MS, walked)
 
 
 def oracle(scene: Scene, place: Place) -> Oracle:
-    return Oracle(
-        place, scene.taken[place.name], scene.from_ms - 3 * DAY_MS, scene.to_ms + 3 * DAY_MS
-    )
+    return Oracle(place, scene.taken[place.name], *scene.walked)
 
 
 def resources(scene: Scene) -> dict[str, Resource]:
@@ -147,7 +148,7 @@ def minutes(scene: Scene) -> range:
 LENGTHS = st.sampled_from((1, 15, 45, 120, 500)).map(lambda m: m * MINUTE_MS)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(scenes(), LENGTHS)
 def test_the_first_slot_is_the_first_minute_that_fits(scene: Scene, length: int) -> None:
     ready, place = resources(scene), scene.places[0]
@@ -164,7 +165,7 @@ def test_the_first_slot_is_the_first_minute_that_fits(scene: Scene, length: int)
     assert bool(answer.limits) == (wanted is None)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     scenes(most=3),
     LENGTHS,
@@ -210,7 +211,7 @@ def load_on_day(scene: Scene, walker: Oracle, name: str, at_ms: int) -> int:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(scenes())
 def test_free_intervals_are_the_minutes_that_are_free(scene: Scene) -> None:
     ready, place = resources(scene), scene.places[0]
@@ -223,7 +224,7 @@ def test_free_intervals_are_the_minutes_that_are_free(scene: Scene) -> None:
     assert all(a.end_ms < b.start_ms for a, b in pairwise(found))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(scenes(most=2))
 def test_common_free_intervals_are_the_minutes_that_are_free_in_all(scene: Scene) -> None:
     ready = resources(scene)
@@ -240,7 +241,7 @@ def test_common_free_intervals_are_the_minutes_that_are_free_in_all(scene: Scene
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(scenes())
 def test_periods_tell_each_minute_once_and_rightly(scene: Scene) -> None:
     ready, place = resources(scene), scene.places[0]
@@ -263,7 +264,7 @@ def test_periods_tell_each_minute_once_and_rightly(scene: Scene) -> None:
     assert len(got) == len(minutes(scene))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(scenes(), LENGTHS, st.integers(0, 2 * DAY_MIN - 501))
 def test_a_booking_is_admitted_exactly_if_every_minute_of_it_fits(
     scene: Scene, length: int, begin: int

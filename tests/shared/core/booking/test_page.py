@@ -1,0 +1,23 @@
+"""The page about bookings names tests; each of them is here."""
+
+import re
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[3] / "docs" / "bookings.md"
+
+
+def test_every_test_that_the_page_names_is_here() -> None:
+    named = set(re.findall(r"`(test_\w+)`", PAGE.read_text()))
+    written = {
+        name
+        for file in HERE.glob("test_*.py")
+        for name in re.findall(r"def (\w+)", file.read_text())
+    }
+    assert len(named) > 50
+    assert named - written == set()
+
+
+def test_every_edge_names_a_test() -> None:
+    rows = PAGE.read_text().partition("## Edges")[2].strip().splitlines()[2:]
+    assert [row for row in rows if "`test_" not in row] == []
