@@ -21,10 +21,7 @@ from shared.store import windows
 from shared.store.transaction import Change, Transaction
 
 LOOK_S = 30.0
-EXPIRE_MAX = 200  # holds in one transaction
 AHEAD = datetime.timedelta(days=400)  # holidays are looked up anew before they end
-DUE = """SELECT id FROM bookings WHERE status = 'held' AND held_until <= $1
-    ORDER BY held_until LIMIT $2"""
 NEXT = "SELECT min(held_until) FROM bookings WHERE status = 'held'"
 REGIONAL = "SELECT id FROM resources WHERE retired = 0 AND region IS NOT NULL"
 
@@ -67,9 +64,8 @@ class BookingKeeper:
         """Do all that is due."""
         now = self._now_ms()
         replica = self._replica
-        while due := await replica.read(lambda r: r.query(DUE, now, EXPIRE_MAX)):
-            ids = [booking_id for (booking_id,) in due]
-            if not await replica.write(partial(_expire, ids=ids)):
+        while await replica.read(lambda r: r.query(deciding.DUE, now, 1)):
+            if not await replica.write(deciding.expire_due):
                 break  # the clock was set back meanwhile
         if await replica.read(lambda r: r.query(deciding.UNDECIDED, 1)):
             await replica.write(deciding.decide_rest)
@@ -107,10 +103,6 @@ class BookingKeeper:
                 await self._wake.wait()
         except TimeoutError:
             return
-
-
-def _expire(tx: Transaction, ids: list[str]) -> int:
-    return sum(deciding.expire(tx, booking_id) for booking_id in ids)
 
 
 def _set_holidays(tx: Transaction, name: str, known: PublicHolidays) -> None:
