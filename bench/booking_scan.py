@@ -1,7 +1,7 @@
 """What one would write without Skerry: the bookings of a resource in one SELECT, and a loop.
 
-Over the same table in the same database, without an index. It knows hours, buffers and the grid; it
-reads all that is still to come of every resource that is named.
+Over the same table in the same database, without an index (``+``). It knows hours, buffers and the
+grid, and resources of one place; it reads all that is still to come of each that is named.
 """
 
 from collections import defaultdict
@@ -14,14 +14,14 @@ from shared.core.booking.resource import Resource
 from shared.core.booking.taken import occupied
 from shared.store.transaction import Reading
 
-AHEAD = """SELECT resource, begins, ends FROM booking_places NOT INDEXED
-    WHERE resource IN ({names}) AND ends > $1 AND status IN ('held', 'confirmed')
+AHEAD = """SELECT resource, begins, ends FROM booking_places
+    WHERE +resource IN ({names}) AND ends > $1 AND status IN ('held', 'confirmed')
     ORDER BY resource, begins"""
-WINDOW = """SELECT begins, booking FROM booking_places NOT INDEXED
-    WHERE resource = $1 AND begins < $2 AND ends > $3 AND status IN ('held', 'confirmed')
+WINDOW = """SELECT begins, booking FROM booking_places
+    WHERE +resource = $1 AND begins < $2 AND ends > $3 AND status IN ('held', 'confirmed')
     ORDER BY begins, booking LIMIT 50"""
-IN_THE_WAY = """SELECT booking FROM booking_places NOT INDEXED
-    WHERE resource = $1 AND begins < $2 AND ends > $3 AND status IN ('held', 'confirmed')"""
+IN_THE_WAY = """SELECT booking FROM booking_places
+    WHERE +resource = $1 AND begins < $2 AND ends > $3 AND status IN ('held', 'confirmed')"""
 
 
 def first(

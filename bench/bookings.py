@@ -150,7 +150,7 @@ def _after(number: int) -> int:
 def _first(
     reading: Reading, names: tuple[str, ...], number: int, *, together: bool = False
 ) -> AvailabilityView:
-    here = world(reading, SITE, NOW_MS)
+    here = world(reading, SITE, NOW_MS, names=names)
     after = _after(number)
     return availability.first(here, names, LENGTH_MS, after, None, together=together, most=SLOTS)
 

@@ -107,7 +107,9 @@ def _commit(store: Store, *writes: Any) -> None:
 def rules(number: int) -> tuple[Hours, Limits]:
     """Return the rules of a resource: some have their own days off, buffers or more places."""
     opens = 7 + number % 3
-    day = (f"{opens:02d}:00-12:00", f"12:30-{opens + 10:02d}:00") if number % 4 else ("08:00-18:00",)
+    day = (
+        (f"{opens:02d}:00-12:00", f"12:30-{opens + 10:02d}:00") if number % 4 else ("08:00-18:00",)
+    )
     week = Week(mon=day, tue=day, wed=day, thu=day, fri=day)
     away = TODAY + datetime.timedelta(days=7 + number)
     days_off = (SpecialDays(away, away + datetime.timedelta(days=6)),) if number % 5 == 4 else ()
@@ -280,7 +282,7 @@ def _packed(ms: int) -> bytes:
 
 _INSERTS = {
     "records": f"INSERT INTO records (id, kind, subject, site) VALUES (?, 'booking', ?, '{SITE}')",
-    "registers": "INSERT INTO registers (record, name, lane, position, shown) VALUES (?, ?, ?, ?, ?)",
+    "registers": "INSERT INTO registers VALUES (?, ?, ?, ?, ?, NULL, NULL)",
     "bookings": f"INSERT INTO bookings VALUES ({', '.join('?' * 10)})",
     "booking_places": "INSERT INTO booking_places VALUES (?, ?, ?, ?, ?, NULL)",
     "scope_windows": "INSERT INTO scope_windows VALUES (?, ?, ?, ?, ?)",
