@@ -8,7 +8,7 @@ from shared.api import availability
 from shared.api.availability import AskedView, AvailabilityView
 from shared.api.booking_view import slot_view
 from shared.api.booking_world import world
-from shared.api.bookings import listed, render
+from shared.api.bookings import listed, rendered
 from shared.core.booking import admission, question
 from shared.core.booking.decision import World
 from shared.core.booking.groups import resolve
@@ -55,8 +55,7 @@ def _answer(reading: Reading, here: World, asked: question.Question) -> Availabi
             found = listed(
                 reading, resolve(names, here.groups), None, (start, end), limit=APPOINTMENTS_MAX
             )
-            shown = [render(reading, booking_id) for _, booking_id in found]
-            return AvailabilityView(bookings=[one for one in shown if one])
+            return AvailabilityView(bookings=rendered(reading, (one for _, one in found)))
 
 
 def _is_free(

@@ -13,6 +13,8 @@ from functools import partial
 
 from hub import deciding, public_holidays, resource_rules
 from shared.api.booking_world import BOOKING, RESOURCE
+from shared.core.booking.status import Status
+from shared.core.kinds import booking as bookings
 from shared.core.kinds import resource as resources
 from shared.core.kinds.resource import PublicHolidays
 from shared.errors import Refused, StoreClosed, StoreCorrupt
@@ -21,10 +23,7 @@ from shared.store import windows
 from shared.store.transaction import Change, Transaction
 
 LOOK_S = 30.0
-EXPIRE_MAX = 200  # holds in one transaction
 AHEAD = datetime.timedelta(days=400)  # holidays are looked up anew before they end
-DUE = """SELECT id FROM bookings WHERE status = 'held' AND held_until <= $1
-    ORDER BY held_until LIMIT $2"""
 NEXT = "SELECT min(held_until) FROM bookings WHERE status = 'held'"
 REGIONAL = "SELECT id FROM resources WHERE retired = 0 AND region IS NOT NULL"
 
@@ -67,14 +66,15 @@ class BookingKeeper:
         """Do all that is due."""
         now = self._now_ms()
         replica = self._replica
-        while due := await replica.read(lambda r: r.query(DUE, now, EXPIRE_MAX)):
-            ids = [booking_id for (booking_id,) in due]
-            if not await replica.write(partial(_expire, ids=ids)):
+        while await replica.read(lambda r: r.query(deciding.DUE, now, 1)):
+            if not await replica.write(deciding.expire_due):
                 break  # the clock was set back meanwhile
         if await replica.read(lambda r: r.query(deciding.UNDECIDED, 1)):
             await replica.write(deciding.decide_rest)
-        while await replica.write(windows.turn):
-            pass
+        # Asked first: a write that finds nothing to do would cost an fsync all the same.
+        if await replica.read(lambda r: windows.is_due(r, now)):
+            while await replica.write(windows.turn):
+                pass
         await self._look_up_holidays(now)
 
     async def _look_up_holidays(self, now_ms: int) -> None:
@@ -96,7 +96,7 @@ class BookingKeeper:
         self._holidays_on = today
 
     def _heard(self, changes: list[Change]) -> None:
-        if any(change.kind == BOOKING for change in changes):
+        if any(_is_hold(change) for change in changes):
             self._wake.set()
 
     async def _sleep(self) -> None:
@@ -109,8 +109,12 @@ class BookingKeeper:
             return
 
 
-def _expire(tx: Transaction, ids: list[str]) -> int:
-    return sum(deciding.expire(tx, booking_id) for booking_id in ids)
+def _is_hold(change: Change) -> bool:
+    """Say whether a change may have brought the next hold to run out nearer."""
+    if change.kind != BOOKING:
+        return False
+    booking = None if change.record is None else bookings.stands(change.record)
+    return booking is not None and booking.status is Status.HELD
 
 
 def _set_holidays(tx: Transaction, name: str, known: PublicHolidays) -> None:

@@ -78,7 +78,7 @@ def _wall(text: str, path: str) -> datetime.datetime:
     if wall.tzinfo is not None:
         message = "a series goes by the clock of its resources; leave the offset out"
         raise Refused(message, ((path, message),))
-    return wall
+    return booking_input.wall(wall, path)
 
 
 def book(tx: Transaction, call: Call, site: str, planned: Planned) -> Answer:

@@ -9,6 +9,8 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from shared.api.booking_world import BOOKING, world
 from shared.core.booking.booking import Ask, Decision, Request
 from shared.core.booking.decision import decide
@@ -23,7 +25,11 @@ from shared.store.transaction import Transaction
 
 OFFSET = "SELECT clock_offset_ms FROM devices WHERE id = $1"
 UNDECIDED = "SELECT id FROM bookings WHERE undecided > 0 ORDER BY id LIMIT $1"
+DUE = """SELECT id FROM bookings WHERE status = 'held' AND held_until <= $1
+    ORDER BY held_until LIMIT $2"""
 ROUND_MAX = 200
+EXPIRE_MAX = 200  # holds in one transaction
+NAMED_MAX = 50  # bookings in the way, of each resource: with 50 resources some 100 KiB
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +75,9 @@ def ask(
 def decide_events(tx: Transaction, asking: Iterable[Event], site: str) -> tuple[Decision, ...]:
     """Decide requests that are stored, in the order of their corrected times and dots."""
     by_dot = {event.dot: event for event in asking if not _is_decided(tx, event)}
+    # Before its place is given away: if the clock is set back, it must not be alive again. But who
+    # confirms it late may have it, while nobody else does.
+    expire_due(tx, but=frozenset(event.header.subject for event in by_dot.values()))
     offsets: dict[str, int] = {}
     requests = [_request(tx, event, offsets) for event in by_dot.values()]
     decisions = decide(requests, world(tx, site, tx.now_ms))
@@ -86,9 +95,18 @@ def write(tx: Transaction, event: Event, decision: Decision, site: str) -> None:
         kind="booking.decided",
         subject=event.header.subject,
         register=register,
-        body=decision,
+        body=_bounded(decision),
         actor=tx.node.device,
     )
+
+
+def _bounded(decision: Decision) -> Decision:
+    """Name no more bookings in the way than an event holds: a ward may have a thousand beds."""
+    reasons = tuple(
+        msgspec.structs.replace(reason, bookings=reason.bookings[:NAMED_MAX])
+        for reason in decision.reasons
+    )
+    return msgspec.structs.replace(decision, reasons=reasons)
 
 
 def decide_rest(tx: Transaction, most: int = ROUND_MAX) -> int:
@@ -114,6 +132,12 @@ def _request(tx: Transaction, event: Event, offsets: dict[str, int]) -> Request:
     # must not be that of their clocks.
     at = max(0, event.header.at - (offsets[device] << COUNTER_BITS))
     return Request(at, event.dot, event.header.subject, bookings.request_of(event))
+
+
+def expire_due(tx: Transaction, but: frozenset[str] = frozenset()) -> int:
+    """Say of the holds that ran out that they did, of EXPIRE_MAX at most; return how many."""
+    due = tx.query(DUE, tx.now_ms, EXPIRE_MAX + len(but))
+    return sum(expire(tx, booking_id) for (booking_id,) in due if booking_id not in but)
 
 
 def expire(tx: Transaction, booking_id: str) -> bool:

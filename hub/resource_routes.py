@@ -22,11 +22,11 @@ from shared.core.booking.rules import (
     EXCEPTIONS_MAX,
     ZONE_CHARS_MAX,
     Cause,
-    DayOff,
     Grid,
     Hours,
     Limits,
     Region,
+    SpecialDays,
 )
 from shared.core.ids import Name
 from shared.core.kinds import resource as kind
@@ -310,7 +310,7 @@ async def add_day(call: Call) -> Answer:
     """Add an exception to the hours of a resource."""
     asked = await bodies.read(call.request, NewDay)
     now = await _hours_now(call)
-    day = msgspec.convert(msgspec.to_builtins(asked), DayOff)
+    day = msgspec.convert(msgspec.to_builtins(asked), SpecialDays)
     exceptions = tuple(sorted((*now.exceptions, day), key=lambda d: d.first))
     changed = msgspec.structs.replace(now, exceptions=exceptions)
     return await _set_hours(call, now, changed, status=201)

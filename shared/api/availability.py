@@ -123,7 +123,7 @@ def _first(here: World, asked: AvailabilityQuery) -> AvailabilityView:
     after = here.now_ms if asked.after is None else instant(asked.after, zone, "$.after")
     before = None if asked.before is None else instant(asked.before, zone, "$.before")
     if not 0 <= after <= slots.TIME_MS_MAX:
-        raise Refused("after is outside the years 1970 to 9992; check the date")
+        raise Refused("after is outside the years 1970 to 9988; check the date")
     together = asked.together == "true"
     return first(
         here, asked.resource, asked.minutes * MINUTE_MS, after, before, together=together,
@@ -182,7 +182,7 @@ def free_times(
         Refused: The window is none, or too long.
     """
     if not 0 <= window.start_ms < window.end_ms <= slots.TIME_MS_MAX:
-        raise Refused("the window has no length, or lies outside the years 1970 to 9992")
+        raise Refused("the window has no length, or lies outside the years 1970 to 9988")
     if window.length_ms > WINDOW_MS_MAX:
         raise Refused("the window is longer than 93 days; ask for a part of it")
     choices = (names,) if together else tuple((name,) for name in names)

@@ -36,6 +36,7 @@ from shared.errors import Clash, Invalid, Refused
 from shared.store.transaction import Reading
 
 MINUTES_MAX = LENGTH_MS_MAX // MINUTE_MS
+YEAR_MIN, YEAR_MAX = 1970, 9988
 REASONS_SAID = 3  # in a sentence; a program gets them all
 
 Time = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
@@ -214,7 +215,19 @@ def instant(text: str, zone: datetime.tzinfo | None, path: str) -> int:
         ) from error
     if moment.tzinfo is not None or zone is None:
         return local_time.instant(text, path)
-    return local_time.by_person(moment, zone, None, path)
+    return local_time.by_person(wall(moment, path), zone, None, path)
+
+
+def wall(moment: datetime.datetime, path: str) -> datetime.datetime:
+    """Return a local time, in whole milliseconds.
+
+    Raises:
+        Refused: So near the ends of the calendar that its zone cannot be asked.
+    """
+    if not YEAR_MIN <= moment.year <= YEAR_MAX:
+        text = f"the year {moment.year} is outside {YEAR_MIN} to {YEAR_MAX}; check the date"
+        raise Refused(text, ((path, "out of range"),))
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def zone_of(names: Iterable[str], world: World) -> datetime.tzinfo | None:

@@ -10,7 +10,7 @@ import msgspec
 from shared.api import body as bodies
 from shared.api.booking_input import Time, instant, zone_of
 from shared.api.booking_view import BookingView, view
-from shared.api.booking_world import BOOKING, Resources, world
+from shared.api.booking_world import BOOKING, RESOURCE, Resources, world
 from shared.api.context import NodeContext, Topic
 from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, read_cursor, write_cursor
 from shared.api.problem import not_found
@@ -92,8 +92,20 @@ async def get(call: Call) -> Answer:
 
 def render(reading: Reading, booking_id: str) -> BookingView | None:
     """Return a booking as the API shows it; None: this node knows none."""
-    held = reading.record(BOOKING, booking_id)
-    return view(held, Resources(reading, held.site))
+    return next(iter(rendered(reading, (booking_id,))), None)
+
+
+def rendered(reading: Reading, ids: Iterable[str]) -> list[BookingView]:
+    """Return bookings as the API shows them, those that are known."""
+    known: dict[str, Resources] = {}  # by site: a page is of few resources
+    found: list[BookingView] = []
+    for booking_id in ids:
+        held = reading.record(BOOKING, booking_id)
+        here = known.setdefault(held.site, Resources(reading, held.site))
+        shown = view(held, here)
+        if shown is not None:
+            found.append(shown)
+    return found
 
 
 def single(reading: Reading, booking_id: str, status: int = 200, location: bool = False) -> Answer:
@@ -153,15 +165,17 @@ def _page(reading: Reading, context: NodeContext, asked: BookingQuery) -> Answer
     found = listed(
         reading, asked.resource, asked.person, window, asked.status, after, asked.limit + 1
     )
-    shown = [render(reading, booking_id) for _, booking_id in found[: asked.limit]]
+    shown = rendered(reading, (booking_id for _, booking_id in found[: asked.limit]))
     following = write_cursor(*found[asked.limit - 1]) if len(found) > asked.limit else None
-    page = BookingPage([item for item in shown if item], following, context.role == "hub")
+    page = BookingPage(shown, following, context.role == "hub")
     return json(page, headers={"Skerry-Position": str(changes.position(reading))})
 
 
 def _window(reading: Reading, context: NodeContext, asked: BookingQuery) -> tuple[int, int]:
-    known = world(reading, context.sites[0], context.now_ms())
-    zone = zone_of(asked.resource, known) if asked.resource else None
+    zone = None
+    if asked.resource:
+        site = reading.record(RESOURCE, asked.resource[0]).site
+        zone = zone_of(asked.resource, world(reading, site, context.now_ms()))
     start = instant(asked.from_, zone, "$.from") if asked.from_ else -HOUR_MS
     end = instant(asked.to, zone, "$.to") if asked.to else TIME_MS_MAX + 1
     if start > end:

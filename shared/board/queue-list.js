@@ -10,7 +10,7 @@ class QueueList extends HTMLElement {
     this.list = element("div", { class: "queues", role: "list" });
     this.empty = element("p", {
       class: "empty",
-      text: "No queues yet. Each type of task has one, from its first task on.",
+      text: "No queues yet. Each type of task has one, once a task or a device of it is known.",
     });
     this.append(
       element("header", { class: "section-head" }, element("h3", { text: "Queues" })),

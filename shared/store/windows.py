@@ -2,7 +2,7 @@
 
 from shared.store import scope
 from shared.store.database import sql
-from shared.store.transaction import Transaction
+from shared.store.transaction import Reading, Transaction
 
 TURN_MAX = 500  # records in one transaction
 TO_OPEN = sql(
@@ -13,6 +13,11 @@ TO_OPEN = sql(
 OPENED = sql("UPDATE scope_windows SET is_open = 1 WHERE record = $1")
 TO_CLOSE = sql("SELECT record, device FROM scope_windows WHERE closes <= $1 LIMIT $2")
 CLOSED = sql("DELETE FROM scope_windows WHERE record = $1")
+
+
+def is_due(reading: Reading, now_ms: int) -> bool:
+    """Say whether a window is to be opened or closed."""
+    return any(reading.query(text, now_ms, 1) for text in (TO_OPEN, TO_CLOSE))
 
 
 def turn(tx: Transaction) -> bool:

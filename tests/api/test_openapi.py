@@ -12,7 +12,7 @@ from shared.api import openapi
 from shared.api.route import Route
 from tests.api.served import TOKENS, Served
 
-FUZZ_S = 60
+FUZZ_S = 110
 
 
 async def described(hub: Served) -> Any:
@@ -61,6 +61,22 @@ async def test_every_path_of_the_contract_is_described(hub: Served) -> None:
         ("GET", "/api/equipment/{id}/history"),
         ("GET", "/api/conflicts"),
         ("POST", "/api/conflicts/{id}/resolve"),
+        ("GET", "/api/resources"),
+        ("POST", "/api/resources"),
+        ("GET", "/api/resources/{id}"),
+        ("PATCH", "/api/resources/{id}"),
+        ("DELETE", "/api/resources/{id}"),
+        ("GET", "/api/resources/{id}/hours"),
+        ("PUT", "/api/resources/{id}/hours"),
+        ("PATCH", "/api/resources/{id}/hours"),
+        ("POST", "/api/resources/{id}/hours"),
+        ("DELETE", "/api/resources/{id}/hours"),
+        ("GET", "/api/bookings"),
+        ("POST", "/api/bookings"),
+        ("GET", "/api/bookings/{id}"),
+        ("PATCH", "/api/bookings/{id}"),
+        ("DELETE", "/api/bookings/{id}"),
+        ("GET", "/api/availability"),
         ("GET", "/api/devices"),
         ("GET", "/api/devices/{id}"),
         ("GET", "/api/live"),
@@ -121,7 +137,7 @@ async def test_a_fuzzer_finds_the_description_true(hub: Served) -> None:
         "--phases",
         "examples,coverage,fuzzing",
         "--max-examples",
-        "15",
+        "10",
         "--seed",
         "1",
         "--workers",

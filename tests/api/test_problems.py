@@ -205,7 +205,7 @@ async def test_a_payload_nested_too_deep_is_refused(hub: Served, depth: int) -> 
         ("POST", f"/api/tasks/{UNKNOWN}/retry"),
         ("GET", "/api/conflicts/c-none"),
         ("GET", "/api/devices/nothing"),
-        ("GET", "/api/bookings"),
+        ("GET", "/api/dreams"),
         ("POST", f"/api/tasks/{UNKNOWN}/force"),
         ("POST", "/api/auth/login"),
         ("GET", "/api/alerts"),
@@ -278,6 +278,8 @@ async def test_a_closed_store_is_503_with_retry_after(hub: Served) -> None:
 
 async def test_a_full_store_is_503_and_reading_goes_on(hub: Served) -> None:
     await hub.equipment()
+    await hub.report("press-1", "red", note="x" * 2000)
+    await hub.get("/api/equipment")  # the tables have followed: the next report replaces pages
     # The bound of SQLite itself: what a full disk looks like to a transaction.
     full = "PRAGMA max_page_count = 1"
     await hub.replica.run_on_writer(lambda store: store.reading().db.execute(full))

@@ -250,6 +250,23 @@ async def test_a_hold_blocks_until_it_runs_out_and_is_then_told_as_expired(hub: 
     assert (await hub.get(f"/api/bookings/{other['id']}"))["status"] == "confirmed"
 
 
+async def test_a_clock_set_back_revives_no_hold(hub: Served) -> None:
+    """Promise 3."""
+    held = await booked(hub, "strange", f"{TUESDAY}T10:00", hold_s=600)
+    hub.node.clock.ms += 600_000
+    await booked(hub, "strange", f"{TUESDAY}T10:00")
+    hub.node.clock.ms -= 300_000
+    late = await hub.call("PATCH", f"/api/bookings/{held['id']}", {"status": "confirmed"})
+    assert (late.status, late.json["reasons"][0]["rule"]) == (409, "status")
+
+
+async def test_a_late_word_confirms_a_hold_whose_place_nobody_took(hub: Served) -> None:
+    held = await booked(hub, "strange", f"{TUESDAY}T10:00", hold_s=600)
+    hub.node.clock.ms += 600_001
+    late = await hub.call("PATCH", f"/api/bookings/{held['id']}", {"status": "confirmed"})
+    assert late.status == 200
+
+
 async def test_a_hold_is_confirmed_and_a_no_show_noted(hub: Served) -> None:
     held = await booked(hub, "strange", "2026-11-23T10:00", hold_s=600)
     path = f"/api/bookings/{held['id']}"
@@ -399,6 +416,18 @@ async def test_what_is_wrong_with_a_request_is_said(hub: Served) -> None:
         "$.hours.timezone",
         "$.hours.week.mon[0]",
     }
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00", "9999-12-31T23:59", "9999-12-31T23:59-14:00"])
+async def test_the_ends_of_the_calendar_are_refused(hub: Served, text: str) -> None:
+    series = {**SERIES, "start": text[:16]}
+    for body in (
+        {"resource": "who", "start": text, "minutes": 5},
+        {"resource": "who", "series": series},
+    ):
+        assert (await hub.call("POST", "/api/bookings", body)).status == 422
+    path = f"/api/availability?resource=who&minutes=5&after={text}"
+    assert (await hub.call("GET", path)).status == 422
 
 
 async def test_metrics_count_bookings(hub: Served) -> None:

@@ -4,9 +4,21 @@ import re
 
 import pytest
 
-from hub import evidence, gateway, granter, groups, permits, sitter, unique
+from hub import (
+    booking_keeper,
+    deciding,
+    evidence,
+    gateway,
+    granter,
+    groups,
+    permits,
+    resource_rules,
+    sitter,
+    unique,
+)
 from hub.round import LOAD
-from shared.api import followers
+from shared.api import booking_world, bookings, followers
+from shared.store import windows
 from shared.store.database import sql
 from tests.shared.nodes import open_node
 
@@ -23,6 +35,16 @@ QUERIES = {
     "held by a task": permits.HELD_BY,
     "an outcome": permits.OUTCOME,
     "load": LOAD,
+    "bookings that block": booking_world.TAKEN,
+    "bookings of a resource": bookings.OF_RESOURCE,
+    "bookings of a person": bookings.OF_PERSON,
+    "bookings of all": bookings.OF_ALL,
+    "holds that run out": deciding.DUE,
+    "the next hold": booking_keeper.NEXT,
+    "undecided": deciding.UNDECIDED,
+    "flagged": resource_rules.FLAGGED,
+    "to open": windows.TO_OPEN,
+    "to close": windows.TO_CLOSE,
     "held by a device": gateway.HELD,
 }
 

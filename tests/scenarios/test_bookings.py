@@ -134,3 +134,17 @@ async def test_far_ahead_only_who_asked_is_told(tmp_path: Path) -> None:
         with pytest.raises(Refused):
             await robot.api.get(f"/api/bookings/{far['id']}")
         assert uuid.UUID(far["id"]).version == 7
+
+
+async def test_a_hold_made_offline_is_confirmed_or_runs_out_at_the_hub(tmp_path: Path) -> None:
+    async with fleet(tmp_path, TABLET) as (hub, tablet):
+        await ready(hub, tablet)
+        await cut(tablet)
+        kept = await ask(tablet.api, "strange", hour(10), hold_s=3600)
+        short = await ask(tablet.api, "who", hour(10), hold_s=1)
+        await mend(tablet)
+        await knows(tablet.api, f"/api/bookings/{kept['id']}", status="held")
+        await tablet.api.patch(f"/api/bookings/{kept['id']}", {"status": "confirmed"})
+        for node in (hub, tablet):
+            await knows(node.api, f"/api/bookings/{kept['id']}", status="confirmed")
+            await knows(node.api, f"/api/bookings/{short['id']}", status="expired")

@@ -92,7 +92,7 @@ class Desk:
 
     def _round(self) -> None:
         now_ms = self._hub.timeline.now_ms
-        self._fleet.learn(fleet.rows(self._hub.store.reading(), None))
+        self._fleet.learn(fleet.rows(self._hub.reading(), None))
         for name, state in self._fleet.states.items():
             if state.connected:
                 self._silent.pop(name, None)

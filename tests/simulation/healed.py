@@ -133,7 +133,7 @@ def _concerns(hub: Node) -> dict[str, set[str]]:
     held = [
         read
         for (subject,) in hub.db.execute("SELECT subject FROM records WHERE kind = 'task'")
-        if (read := task.read(hub.store.reading().record("task", subject))) is not None
+        if (read := task.read(hub.reading().record("task", subject))) is not None
     ]
     for one in held:
         devices = {one.origin_device, *one.holders}

@@ -4,6 +4,7 @@ The database and the guard are the disk: they outlive the process. Everything el
 crash, and what the old process had scheduled never runs.
 """
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -24,6 +25,7 @@ from tests.simulation.timeline import Action, Timeline, WallClock
 Then = Callable[[Outcome], None]
 Listener = Callable[[list[Change]], None]
 
+LEAD_SHARE = 0.7  # of the commits may leave the tables behind
 PACE_MS_MAX = 4  # a hop to a thread, an fsync: small, but never nothing, so that things cross
 
 
@@ -51,8 +53,7 @@ class Node:
         name: Device name.
         site: Site that its people work at; the hub serves all.
         clock: Its wall clock.
-        db: Its disk.
-        guard: Its disk as well.
+        guard: What is on its disk beside the database.
         listeners: Called with the changes of each commit.
         cut: Where the power fails next: ``commit``, ``answer``, ``read``, or nowhere.
         is_full: Whether the next commit finds the disk full.
@@ -77,7 +78,7 @@ class Node:
         self.site = identity.sites[0]
         self.identity = identity
         self.clock = clock
-        self.db = database.connect(":memory:")
+        self._disk = database.connect(":memory:")
         self.guard = MemoryGuard()
         self.listeners: list[Listener] = []
         self.cut: str | None = None
@@ -85,6 +86,7 @@ class Node:
         self.is_guard_lost = False
         self._seed = seed
         self._pace = Random(f"{seed} pace")
+        self._lead = Random(f"{seed} lead")
         self._on_commit = on_commit
         self._on_cut = on_cut
         self.life = 0
@@ -101,7 +103,7 @@ class Node:
         self.life += 1
         self.is_guard_lost = self.guard.state is None and self.life > 1
         self._store = Store(
-            self.db,
+            self._disk,
             self.identity,
             self.guard,
             now_ms=self.clock.now_ms,
@@ -119,8 +121,30 @@ class Node:
         """End the process: an open transaction is abandoned, memory is lost."""
         self.life += 1
         self._store = None
-        if self.db.in_transaction:
-            self.db.execute("ROLLBACK")
+        if self._disk.in_transaction:
+            self._disk.execute("ROLLBACK")
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """Its disk; of a process that runs, with tables that have followed the journal."""
+        store = self._store
+        if store is not None and store.leads and not self._disk.in_transaction:
+            store.follow()
+            self._on_commit(self, [], [])
+        return self._disk
+
+    @property
+    def changes_made(self) -> int:
+        """How much was written to its disk."""
+        return self._disk.total_changes
+
+    def reading(self) -> Reading:
+        """Return a view of what is committed."""
+        return Reading(self.db)
+
+    def may_lead(self) -> bool:
+        """Say whether nobody has read since the last commit, so that the tables may follow."""
+        return self._lead.random() < LEAD_SHARE
 
     @property
     def is_up(self) -> bool:
@@ -207,7 +231,7 @@ class Node:
 
     def _read(self, what: str, question: Callable[[Reading], Any], then: Then) -> None:
         try:
-            outcome = Outcome(value=question(self.store.reading()))
+            outcome = Outcome(value=question(self.reading()))
         except SkerryError as error:
             outcome = Outcome(error=error)
         if self.cut == "read":
@@ -233,7 +257,7 @@ def _find_disk_full(_tx: Transaction) -> None:
 
 def commit(node: Node, writes: Sequence[Callable[[Transaction], Any]]) -> Committed:
     """Run a group of writes in one transaction."""
-    return node.store.commit(writes)
+    return node.store.commit(writes, may_lead=node.may_lead())
 
 
 def guard(node: Node, then: Callable[[], None]) -> None:

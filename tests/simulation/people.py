@@ -92,7 +92,7 @@ class People:
         self._resume()
         open_tasks = [self._task(task_id) for task_id in self._tasks]
         left = [t for t in open_tasks if t is not None and t.status not in OVER]
-        reading = self._hub.store.reading()
+        reading = self._hub.reading()
         doubtful = [t for t in open_tasks if t is not None and evidence.still_open(reading, t)]
         for task in left:
             if task.status is Status.UNKNOWN:
@@ -288,7 +288,7 @@ class People:
         return self._chance.choice(chosen) if chosen else None
 
     def _task(self, task_id: str, place: Node | None = None) -> Task | None:
-        return tasks.read((place or self._hub).store.reading().record("task", task_id))
+        return tasks.read((place or self._hub).reading().record("task", task_id))
 
 
 def _pause(tx: Any, site: str, type_: str, *, is_paused: bool) -> None:

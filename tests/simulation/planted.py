@@ -103,6 +103,8 @@ UNDO_SIDE = (
 )
 COUNT_TWICE = """UPDATE task_counts SET count = count + 1 WHERE (site, status) IN (
     SELECT site, status FROM tasks ORDER BY updated_at DESC, id LIMIT 1)"""
+SAY_FOLLOWED = """UPDATE node SET position = max(position,
+    (SELECT coalesce(max(entry), 0) FROM journal))"""
 UNDO_CONFLICT = """DELETE FROM conflicts WHERE status = 'open'
     AND position = (SELECT max(position) FROM conflicts)"""
 
@@ -325,6 +327,12 @@ BUGS = (
         "incarnation",
     ),
     _bug("the journal's tail is not folded", lambda: opening_without(UNDO_FOLD), "rebuilt"),
+    _bug(
+        "what leads is not folded again",
+        lambda: opening_without(SAY_FOLLOWED),
+        "rebuilt",
+        "acknowledged",
+    ),
     _bug("a typed row stays behind", lambda: opening_without(UNDO_ROW), "rebuilt"),
     _bug("a side row stays behind", lambda: opening_without(UNDO_SIDE), "rebuilt"),
     _bug("the tail is counted twice", lambda: opening_without(COUNT_TWICE), "rebuilt"),
@@ -368,6 +376,7 @@ BUGS = (
         "verdicts are not told",
         lambda: Rules(read_feed=read_without_verdicts),
         "verdict told",
+        "rebuilt",
         "base and pending",
     ),
     _bug("the cursor passes a cut chunk", lambda: Rules(read_feed=read_past_the_rest), "cursor"),

@@ -60,7 +60,9 @@ class HubWatch:
         self._hidden: dict[Name, int] = {}
 
     def committed(self, hub: Node) -> None:
-        """Compare what the last commit changed."""
+        """Compare what the last commit changed, once its tables show it."""
+        if hub.store.leads:
+            return
         after = hub.store.node.position
         for row in hub.db.execute(ARRIVED, (self._position,)).fetchall():
             self._arrived(after, *row)
@@ -180,15 +182,17 @@ class AgentWatch:
         self._swept = -1
 
     def committed(self, agent: Node) -> None:
-        """Compare the registers that the last commit changed."""
+        """Compare the registers that the last commit changed, once its tables show it."""
+        if agent.store.leads:
+            return
         self._compare(agent, self._position)
         self._position = agent.store.node.position
 
     def sweep(self, agent: Node, hub: Node) -> None:
         """Compare everything that the agent holds, and that its cursors passed nothing."""
-        if agent.db.total_changes == self._swept:
+        if agent.changes_made == self._swept:
             return
-        self._swept = agent.db.total_changes
+        self._swept = agent.changes_made
         self._compare(agent, 0)
         based = {tuple(name): position for *name, position in agent.db.execute(BASED)}
         for lane, cursor in agent.db.execute(LANES).fetchall():

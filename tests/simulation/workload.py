@@ -158,7 +158,7 @@ class Workload:
 
     def _read(self, node: Node) -> Deed | None:
         subject = self._subject()
-        record = node.store.reading().record("equipment", subject)
+        record = node.reading().record("equipment", subject)
         pages = self._pages[node.name]
         pages.append((subject, read_page(record, self._ghost)))
         del pages[:-4]
@@ -196,7 +196,7 @@ class Workload:
         after = tuple(
             Edge(other)
             for other in self._tasks[-2:]
-            if self._chance.random() < 0.2 and task.read(node.store.reading().record("task", other))
+            if self._chance.random() < 0.2 and task.read(node.reading().record("task", other))
         )
         spec = Spec("wait", {"seconds": 1}, Priority.NORMAL, "ada", device=pinned, after=after)
         self._tasks.append(task_id)
@@ -262,7 +262,7 @@ class Workload:
         return deed
 
     def _request(self, node: Node) -> Deed | None:
-        known = [t for t in self._tasks if task.read(node.store.reading().record("task", t))]
+        known = [t for t in self._tasks if task.read(node.reading().record("task", t))]
         if not known:
             return None
         task_id = self._chance.choice(known)
@@ -279,7 +279,7 @@ class Workload:
         if node is self._hub or not self._tasks or not self._hub.is_up:
             return None
         task_id = self._chance.choice(self._tasks)
-        held = task.read(self._hub.store.reading().record("task", task_id))
+        held = task.read(self._hub.reading().record("task", task_id))
         if held is None or node.name in held.holders or held.allocation is None:
             return None
         if held.allocation.epoch is None:

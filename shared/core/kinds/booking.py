@@ -329,8 +329,8 @@ def _row(record: Record) -> Row:
         record.subject,
         record.site,
         booking.status.value if booking else Status.REQUESTED.value,
-        slot.start_ms if slot else None,
-        slot.end_ms if slot else None,
+        _column(slot.start_ms) if slot else None,
+        _column(slot.end_ms) if slot else None,
         booking.held_until_ms if booking and booking.status is Status.HELD else None,
         first.header.actor if first else None,
         series.series if series else None,
@@ -339,14 +339,20 @@ def _row(record: Record) -> Row:
     )
 
 
+def _column(ms: int) -> int:
+    """Return a time as a column holds it; what is beyond is refused, but stored before that."""
+    return max(-TIME_MAX, min(TIME_MAX, ms))
+
+
 def _places(record: Record) -> tuple[Row, ...]:
     booking = shown(record)
     if booking is None or booking.slot is None:
         return ()
     slot = booking.slot
+    begins, ends = _column(slot.start_ms), _column(slot.end_ms)
     held_until = booking.held_until_ms if booking.status is Status.HELD else None
     return tuple(
-        (record.subject, name, slot.start_ms, slot.end_ms, booking.status.value, held_until)
+        (record.subject, name, begins, ends, booking.status.value, held_until)
         for name in dict.fromkeys(slot.resources)
     )
 
