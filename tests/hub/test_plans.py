@@ -39,6 +39,7 @@ QUERIES = {
     "bookings of a resource": bookings.OF_RESOURCE,
     "bookings of a person": bookings.OF_PERSON,
     "bookings of all": bookings.OF_ALL,
+    "bookings that need attention": bookings.OF_ATTENTION,
     "holds that run out": deciding.DUE,
     "the next hold": booking_keeper.NEXT,
     "undecided": deciding.UNDECIDED,
