@@ -1,7 +1,7 @@
 // What the node says when something cannot be booked: why, what is in the way, and what would do,
 // each a button that takes it.
 
-import { bookingTitle, namesOf, whenOf } from "./booking-words.js";
+import { bookingTitle, namesOf, reasonText, whenOf } from "./booking-words.js";
 import { element, shape } from "./dom.js";
 import { once } from "./forms.js";
 
@@ -29,17 +29,14 @@ export function slotButtons(board, slots, take, verb) {
 }
 
 /** Why not, in sentences. */
-export function reasonList(reasons) {
+export function reasonList(board, reasons) {
   return element(
     "ul",
     { class: "reasons" },
-    reasons.map(({ text }) => element("li", {}, shape("barred"), sentence(text))),
+    reasons.map((one) =>
+      element("li", {}, shape("barred"), element("span", { text: reasonText(board.store, one) })),
+    ),
   );
-}
-
-function sentence(text) {
-  const whole = text[0].toUpperCase() + text.slice(1);
-  return element("span", { text: /[.!?]$/.test(whole) ? whole : `${whole}.` });
 }
 
 class BookingAnswer extends HTMLElement {
@@ -71,7 +68,7 @@ class BookingAnswer extends HTMLElement {
     const isAgent = this.board.store.node?.role === "agent";
     this.replaceChildren(
       element("h3", { text: isAgent ? "As far as is known here, it cannot be" : "It cannot be" }),
-      reasonList(reasons),
+      reasonList(this.board, reasons),
       ...this.conflicts(conflicts),
       ...this.alternatives(alternatives),
       ...this.anyway(isAgent),
@@ -82,9 +79,10 @@ class BookingAnswer extends HTMLElement {
   conflicts(conflicts) {
     if (conflicts.length === 0) return [];
     const { bookings } = this.board.store.records;
+    const page = this.board.route.page || "#bookings";
     const line = (one) => {
       const known = bookings.get(one.booking);
-      const href = `#booking=${encodeURIComponent(one.booking)}`;
+      const href = `${page}&booking=${encodeURIComponent(one.booking)}`;
       const text = known ? bookingTitle(known) : "A booking";
       return element(
         "li",

@@ -2,7 +2,7 @@
 // hours by the clock of the place beside them.
 
 import "./booking-column.js";
-import { HOUR_PX, hourLabels } from "./booking-column.js";
+import { HOUR_PX, hourLabels, placed } from "./booking-column.js";
 import { BookingCursor } from "./booking-cursor.js";
 import { followPointer } from "./booking-drag.js";
 import { element } from "./dom.js";
@@ -55,6 +55,7 @@ class BookingCalendar extends HTMLElement {
     this.alignHeads();
     for (const column of this.columns) column.showBookings(bookings);
     this.cursor.settle();
+    if (!this.isPlaced && this.scroller.clientHeight > 0) this.toOpening();
   }
 
   refresh(wanted) {
@@ -77,7 +78,6 @@ class BookingCalendar extends HTMLElement {
     const keptTop = this.scroller.scrollTop;
     this.scroller.replaceChildren(...nodes);
     this.scroller.scrollTop = keptTop;
-    if (!this.isPlaced && this.scroller.clientHeight > 0) this.toOpening();
   }
 
   /** One head may have more to say than the others; the hours below stay in line. */
@@ -120,11 +120,13 @@ function axis(column, isWeek) {
     data: { zone: column.zone },
     text: zoneLabel(column.zone),
   });
+  const hours = element("div", { class: "cal-track", "aria-hidden": "true" }, labels);
+  placed(hours, `height:${labels.length * HOUR_PX}px`);
   return element(
     "div",
     { class: "cal-axis" },
     element("header", { class: "cal-head" }, zone),
-    element("div", { class: "cal-track", "aria-hidden": "true" }, labels),
+    hours,
   );
 }
 

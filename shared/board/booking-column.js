@@ -8,8 +8,9 @@ import { KeyedList, element, rebuild } from "./dom.js";
 import { changeText, closedWithin, hoursText, openWithin } from "./resource-hours.js";
 import { HOUR_MS, dayOf, dayText, localOf, longDayText, timeText } from "./zone-clock.js";
 
-export const HOUR_PX = 64;
-const LEAST_PX = 19;
+export const HOUR_PX = 72; // as --hour in bookings.css
+const LEAST_PX = 17; // a quarter of an hour, one line of text
+const LOW_PX = 36; // below it there is room for one line only
 const PLAIN_HOURS = 24;
 const LABEL_PX = 60; // a closed time that is lower has no room for its word
 
@@ -131,7 +132,7 @@ class BookingColumn extends HTMLElement {
   place({ booking, start, end }, { lane, lanes }) {
     const { node } = this.blocks.rows.get(booking.id);
     const height = Math.max(LEAST_PX, this.y(end) - this.y(start) - 2);
-    node.classList.toggle("low", height < 2 * LEAST_PX);
+    node.classList.toggle("low", height < LOW_PX);
     node.style.cssText =
       `top:${this.y(start) + 1}px;height:${height}px;` +
       `left:${(100 * lane) / lanes}%;width:${100 / lanes}%`;

@@ -137,7 +137,7 @@ class BookingDialog extends HTMLElement {
     const text = overbooked
       ? "It stands, though its place was promised twice: move or cancel one of them."
       : "It stands, though the rules were changed since: move it, or leave it.";
-    return element("div", { class: "needs-note" }, element("b", { text }), reasonList(outside));
+    return element("div", { class: "needs-note" }, element("b", { text }), reasonList(this.board, outside));
   }
 
   refused(booking) {
@@ -149,7 +149,7 @@ class BookingDialog extends HTMLElement {
       "section",
       { class: "needs-note" },
       element("h3", { text: title }),
-      reasonList(booking.reasons),
+      reasonList(this.board, booking.reasons),
       alternatives.length > 0 && element("h4", { text: "These would do" }),
       alternatives.length > 0 &&
         slotButtons(this.board, alternatives, take, isWhole ? "Book" : "Move to"),

@@ -8,10 +8,11 @@ import { MINUTE_MS, localOf, offsetOf, offsetText, timeText } from "./zone-clock
 /** A list of them. */
 export function bookingFacts(board, booking) {
   const { start, end, timezone, resources, requester, series, id } = booking;
+  const zone = timezone ?? "UTC";
   const minutes = start && Math.round((Date.parse(end) - Date.parse(start)) / MINUTE_MS);
   const facts = [
-    ["When", start && `${whenOf(booking)} ${localOf(Date.parse(start), timezone ?? "UTC").day.slice(0, 4)}`],
-    ["Clock", start && `${timezone ?? "UTC"} (${offsetText(Date.parse(start), timezone ?? "UTC")})${here(booking)}`],
+    ["When", start && withYear(booking)],
+    ["Clock", start && `${zone} (${offsetText(Date.parse(start), zone)})${here(booking)}`],
     ["Length", minutes && `${minutes} min`],
     ["Takes", namesOf(board.store, resources)],
     ["Held", booking.status === "held" && heldText(booking)],
@@ -27,6 +28,11 @@ export function bookingFacts(board, booking) {
       .filter(([, value]) => value)
       .map(([name, value]) => [element("dt", { text: name }), element("dd", {}, value)]),
   );
+}
+
+function withYear(booking) {
+  const { day } = localOf(Date.parse(booking.start), booking.timezone ?? "UTC");
+  return whenOf(booking).replace(",", ` ${day.slice(0, 4)},`);
 }
 
 /** The same by the reader's own clock, where that is another. */

@@ -50,7 +50,7 @@ class BookingFind extends HTMLElement {
     this.ask.setAttribute("aria-label", "Ask in words");
     this.question.addEventListener("submit", (event) => {
       event.preventDefault();
-      once(button, () => this.find({ ask: this.ask.value.trim() }));
+      once(button, () => this.find(this.question, { ask: this.ask.value.trim() }));
     });
     return this.question;
   }
@@ -85,7 +85,7 @@ class BookingFind extends HTMLElement {
       const chosen = chosenResources(this.choices);
       const resource = (chosen.length > 0 ? chosen : this.everyone).join(",");
       const query = { resource, minutes: minutes.value, together: together.value };
-      once(button, () => this.find({ ...query, after: after.value, limit: SLOTS }));
+      once(button, () => this.find(form, { ...query, after: after.value, limit: SLOTS }));
     });
     return form;
   }
@@ -105,8 +105,10 @@ class BookingFind extends HTMLElement {
     rebuild(this.choices, resourceChoice(store, kept, "With whom or what"));
   }
 
-  async find(query) {
+  /** The answer stands below the form that asked. */
+  async find(form, query) {
     const { store, api } = this.board;
+    if (this.problem.previousElementSibling !== form) form.after(this.problem, this.result);
     this.problem.clear();
     const first = store.records.resources.get(query.resource?.split(",")[0]);
     const site = store.node?.sites.length > 1 ? (first?.site ?? store.node.sites[0]) : null;
@@ -134,7 +136,7 @@ class BookingFind extends HTMLElement {
         element("p", { class: "muted", text: `And ${times.length - FREE_MAX} more.` }),
       bookings.length > 0 && this.appointments(bookings),
       isEmpty && element("p", {}, element("b", { text: nothing(asked) })),
-      reasons.length > 0 && reasonList(reasons),
+      reasons.length > 0 && reasonList(this.board, reasons),
     );
   }
 

@@ -2,8 +2,11 @@
 
 import { needing } from "./booking-attention.js";
 import { settleRefusal } from "./booking-refusals.js";
-import { ALIVE, bookingMarks, bookingTitle, namesOf, whenOf } from "./booking-words.js";
+import { ALIVE, bookingMarks, bookingTitle, namesOf, reasonText, whenOf } from "./booking-words.js";
 import { KeyedList, element, rebuild } from "./dom.js";
+
+// There the calendar comes first, and the count says that there is something.
+const PHONE = matchMedia("(max-width: 899px)");
 
 class BookingNeeds extends HTMLElement {
   attach(board) {
@@ -12,11 +15,11 @@ class BookingNeeds extends HTMLElement {
     this.list = element("ul", { class: "needs" });
     this.append(
       element(
-        "header",
-        { class: "section-head" },
-        element("h3", {}, "Needs somebody", this.count),
+        "details",
+        { open: !PHONE.matches },
+        element("summary", {}, element("h3", {}, "Needs somebody", this.count)),
+        this.list,
       ),
-      this.list,
     );
     this.rows = new KeyedList(
       this.list,
@@ -55,7 +58,7 @@ class BookingNeeds extends HTMLElement {
         class: "muted",
         text: `${whenOf(booking)} · ${namesOf(this.board.store, booking.resources)}`,
       }),
-      reasons.length > 0 && element("p", { class: "needs-why", text: reasons[0].text }),
+      reasons.length > 0 && element("p", { class: "needs-why", text: reasonText(this.board.store, reasons[0]) }),
       isRefusal && done,
     );
   }

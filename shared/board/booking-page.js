@@ -9,6 +9,7 @@ import { BookingWindow } from "./booking-window.js";
 import { element } from "./dom.js";
 import { waitingText } from "./notices.js";
 import { allMembers, groupsWith, plainResources } from "./resource-groups.js";
+import { openWithin } from "./resource-hours.js";
 import { dayOf, localOf, mondayOf, plusDays } from "./zone-clock.js";
 
 const PHONE = matchMedia("(max-width: 899px)");
@@ -53,7 +54,7 @@ class BookingPage extends HTMLElement {
   head() {
     this.add = element("button", { type: "button", class: "primary", text: "New booking" });
     this.add.addEventListener("click", () =>
-      this.board.openBookingForm({ resources: this.shown.resources.slice(0, 1) }),
+      this.board.openBookingForm({ resources: this.shown.resources.slice(0, 1), ...this.opening }),
     );
     this.make = element("button", { type: "button", text: "Resources" });
     this.make.addEventListener("click", () => this.board.openResourceList());
@@ -76,6 +77,14 @@ class BookingPage extends HTMLElement {
     const chosen = isWeek || PHONE.matches ? names.slice(0, 1) : names;
     const zone = store.records.resources.get(chosen[0])?.timezone ?? "UTC";
     return { resources: chosen, day: day ?? localOf(Date.now(), zone).day, isWeek };
+  }
+
+  /** Where a new booking begins, of a day to come: its opening. */
+  get opening() {
+    const [{ resource, day }] = this.wanted;
+    const { start, end } = dayOf(day, resource.timezone);
+    if (start <= Date.now()) return {};
+    return { start: openWithin(resource, start, end)[0]?.start ?? start };
   }
 
   /** The columns of the calendar. */

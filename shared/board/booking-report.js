@@ -33,7 +33,7 @@ function row(board, one, take) {
     "li",
     {},
     element("p", { class: "current-line" }, toned(mark), element("b", { text: whenOf(one) }), shifted),
-    !one.accepted && !isHeldBack && reasonList(one.reasons),
+    !one.accepted && !isHeldBack && reasonList(board, one.reasons),
     !one.accepted &&
       !isHeldBack &&
       one.alternatives.length > 0 &&

@@ -33,9 +33,9 @@ export function requestList(board, booking) {
   );
 }
 
-function row({ store }, { timezone }, one) {
+function row(board, { timezone }, one) {
   const slot = one.start && whenOf({ ...one, timezone });
-  const names = one.resources && namesOf(store, one.resources);
+  const names = one.resources && namesOf(board.store, one.resources);
   return element(
     "li",
     {},
@@ -53,6 +53,6 @@ function row({ store }, { timezone }, one) {
       ),
     ),
     slot && element("p", { class: "muted", text: [slot, names].filter(Boolean).join(" · ") }),
-    one.reasons.length > 0 && reasonList(one.reasons),
+    one.reasons.length > 0 && reasonList(board, one.reasons),
   );
 }

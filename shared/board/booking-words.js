@@ -72,3 +72,16 @@ export function whenOf({ start, end, timezone }) {
 export function heldText({ held_until: until, timezone }) {
   return until ? `until ${timeText(Date.parse(until), timezone ?? "UTC")}` : "";
 }
+
+/** A reason as a sentence: what it names by id, people know by name. */
+export function reasonText(store, { text, resource, bookings }) {
+  let told = text;
+  for (const id of bookings ?? []) {
+    const known = store.records.bookings.get(id);
+    told = told.replaceAll(id, known ? `“${bookingTitle(known)}”` : "another booking");
+  }
+  const name = resource && store.records.resources.get(resource)?.name;
+  if (name && told.startsWith(resource)) told = name + told.slice(resource.length);
+  const whole = told[0].toUpperCase() + told.slice(1);
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
+}

@@ -1,7 +1,7 @@
 // What a change of a resource does to what is booked: bookings that it leaves outside, and those in
 // the way of taking it out of use.
 
-import { bookingTitle, whenOf } from "./booking-words.js";
+import { bookingTitle, reasonText, whenOf } from "./booking-words.js";
 import { element } from "./dom.js";
 import { once } from "./forms.js";
 
@@ -23,7 +23,7 @@ export function affectedList(board, affected) {
           element("a", { href: `#bookings&booking=${encodeURIComponent(id)}`, text: name(id) }),
           element("span", {
             class: "muted",
-            text: ` ${affected.find(({ booking }) => booking === id).reason.text}`,
+            text: ` ${reasonText(board.store, affected.find(({ booking }) => booking === id).reason)}`,
           }),
         ),
       ),
