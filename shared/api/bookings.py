@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -46,6 +46,12 @@ LONG = {
     OF_ALL: _OF_ALL.format(id="id", more=_LONG),
 }
 
+# Few, so their own index finds them; by time they would be looked for among all. The plus keeps the
+# planner from doing that.
+OF_ATTENTION = f"""SELECT begins, id FROM bookings
+    WHERE $1 = '' AND flagged = 1 AND (+begins, id) > ($2, $3) AND +begins < $4 AND ends > $5
+    AND status IN ({_MARKS}) ORDER BY +begins, id LIMIT $6"""  # noqa: S608 - ours
+
 
 class BookingQuery(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}
@@ -58,6 +64,8 @@ class BookingQuery(
         from_: What ends later than this; without an offset by the clock of the resources.
         to: What begins before this.
         status: Any of these; left out: requested, held and confirmed.
+        attention: Only those that a person has to look at: outside rules that were changed, or
+            overbooked.
     """
 
     resource: Annotated[tuple[Name, ...], msgspec.Meta(max_length=RESOURCES_MAX)] = ()
@@ -65,6 +73,7 @@ class BookingQuery(
     from_: Time | None = None
     to: Time | None = None
     status: tuple[Status, ...] = CURRENT
+    attention: Literal["true", "false"] = "false"
     limit: Limit = LIMIT_DEFAULT
     cursor: Cursor | None = None
 
@@ -139,6 +148,8 @@ def listed(
     statuses: tuple[Status, ...] = CURRENT,
     after: Place | None = None,
     limit: int = LIMIT_DEFAULT,
+    *,
+    attention: bool = False,
 ) -> list[Place]:
     """Return where the bookings of a window stand, in the order of their starts.
 
@@ -150,6 +161,7 @@ def listed(
         statuses: Any of these.
         after: The last one that was given before.
         limit: How many at most.
+        attention: Only those that a person has to look at, of all.
     """
     start, end = window
     since = start - SHORT_MS + 1  # what is no longer than that cannot have begun before
@@ -165,8 +177,11 @@ def listed(
             found += reading.query(text, who, *place, end, start, limit, *padded)
         return iter(found)
 
-    if names:
-        found: Iterable[Place] = heapq.merge(
+    found: Iterable[Place]
+    if attention:
+        found = walk(OF_ATTENTION, "")
+    elif names:
+        found = heapq.merge(
             *(walk(OF_RESOURCE, name) for name in dict.fromkeys(names))
         )
     else:
@@ -178,13 +193,18 @@ def _page(reading: Reading, context: NodeContext, asked: BookingQuery) -> Answer
     if asked.resource and asked.person is not None:
         message = "give resource or person, not both"
         raise Invalid(message, (("$.person", message),))
+    attention = asked.attention == "true"
+    if attention and (asked.resource or asked.person is not None):
+        message = "those that need attention are of all; leave resource and person out"
+        raise Invalid(message, (("$.attention", message),))
     if len(asked.status) > len(Status):
         raise Invalid("a status is given twice", (("$.status", "given twice"),))
     after = read_cursor(asked.cursor, tuple[int, str]) if asked.cursor else None
     window = _window(reading, context, asked)
     found = listed(
-        reading, asked.resource, asked.person, window, asked.status, after, asked.limit + 1
-    )
+        reading, asked.resource, asked.person, window, asked.status, after, asked.limit + 1,
+        attention=attention,
+    )  # fmt: skip
     shown = rendered(reading, (booking_id for _, booking_id in found[: asked.limit]))
     following = write_cursor(*found[asked.limit - 1]) if len(found) > asked.limit else None
     page = BookingPage(shown, following, context.role == "hub")

@@ -23,6 +23,7 @@ class NodeView(msgspec.Struct, frozen=True):
         position: Newest position; see ``/api/live``.
         notice: Why it took a new incarnation when it started, if it did.
         backed_up_at: Hub: when it was last backed up; None: never.
+        actor: Who asks: the name of the token.
     """
 
     role: str
@@ -32,6 +33,7 @@ class NodeView(msgspec.Struct, frozen=True):
     position: str
     notice: str | None
     backed_up_at: str | None
+    actor: str
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -52,6 +54,7 @@ async def get(call: Call) -> Answer:
         position=str(Position(known.epoch, known.position)),
         notice=context.replica.notice,
         backed_up_at=None,
+        actor=call.actor,
     )
     return json(view)
 

@@ -5,8 +5,10 @@ const STORED = "skerry-token";
 
 /** An error of the API (RFC 9457), or of the way to it: then `status` is 0. */
 export class Problem extends Error {
-  constructor({ title, status = 0, detail = null, errors = [], type = "about:blank" }) {
+  constructor({ title, status = 0, detail = null, errors = [], type = "about:blank", ...facts }) {
     super(title);
+    // Of a booking that cannot be: reasons, conflicts, alternatives.
+    this.facts = facts;
     this.title = title;
     this.status = status;
     this.detail = detail;

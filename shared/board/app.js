@@ -1,12 +1,19 @@
 // Puts the board together: token, store, views.
 
 import { Api, takeToken } from "./api.js";
+import { followAttention } from "./booking-attention.js";
+import "./booking-dialog.js";
+import "./booking-form.js";
+import "./booking-page.js";
+import { giveBookingsVoice } from "./booking-voice.js";
 import "./conflict-list.js";
 import "./device-list.js";
 import "./equipment-dialog.js";
 import "./equipment-form.js";
 import "./equipment-tiles.js";
 import "./notices.js";
+import "./resource-form.js";
+import "./resource-list.js";
 import { Route } from "./route.js";
 import "./section-tabs.js";
 import "./status-bar.js";
@@ -20,6 +27,7 @@ import { giveVoice } from "./task-voice.js";
 import { refreshTimes } from "./time.js";
 import "./token-form.js";
 import "./uplink-switch.js";
+import { localOf } from "./zone-clock.js";
 
 const TIMES_MS = 10_000;
 
@@ -38,7 +46,22 @@ const board = {
   openEquipmentForm: () => find("equipment-form").open(),
   openTask: (id) => route.openTask(id),
   openTaskForm: (given) => find("task-form").open(given),
+  openBookingForm: (given) => find("booking-form").open(given),
+  openBookingMove: (booking, given) => find("booking-dialog").openMove(booking, given),
+  openResourceForm: (id, options) => find("resource-form").open(id, options),
+  openResourceList: () => find("resource-list").open(),
+  canEditResources: () => store.node?.role === "hub",
+  showBooking,
 };
+
+/** Turn the calendar to where a booking stands; a resource that it does not show comes beside. */
+function showBooking({ start, timezone, resources }) {
+  if (route.view !== "bookings" || !start) return;
+  const { resources: shown } = find("booking-page").shown;
+  const isShown = resources.some((id) => shown.includes(id));
+  const { day } = localOf(Date.parse(start), timezone ?? "UTC");
+  route.turn({ day, resources: isShown ? route.calendar.resources : [...shown, ...resources] });
+}
 
 function signIn(token) {
   api.setToken(token);
@@ -58,6 +81,10 @@ function signOut() {
   store.live.suspect();
 }
 
+// First of all who watch: what measures itself must be on the page by then.
+route.watch(() => {
+  document.body.dataset.view = route.view;
+});
 find("token-form").attach(signIn);
 for (const name of [
   "status-bar",
@@ -65,19 +92,23 @@ for (const name of [
   "equipment-tiles",
   "task-list",
   "task-page",
+  "booking-page",
   "device-list",
   "section-tabs",
   "equipment-dialog",
   "equipment-form",
   "task-dialog",
   "task-form",
+  "booking-dialog",
+  "booking-form",
+  "resource-form",
+  "resource-list",
 ]) {
   find(name).attach(board);
 }
-route.watch(() => {
-  document.body.dataset.view = route.view;
-});
 giveVoice(board);
+giveBookingsVoice(board);
+followAttention(board);
 nameLinks(board);
 store.watch("connection", () => store.connection.phase === "signed-out" && signOut());
 store.startPulse();

@@ -1,12 +1,14 @@
 // On a phone one section shows at a time; these tabs choose it. Wide screens show all, no tabs, but
-// for the tasks, which have a page of their own on both.
+// for tasks and bookings, which have pages of their own on both.
 
+import { attentionCount } from "./booking-attention.js";
 import { element, rebuild } from "./dom.js";
 
 const SECTIONS = {
   equipment: { word: "Equipment", view: "equipment-tiles", counted: "stopped" },
   conflicts: { word: "Conflicts", view: "conflict-list", counted: "open" },
-  tasks: { word: "Tasks", view: "task-page" },
+  tasks: { word: "Tasks", view: "task-page", page: "#tasks" },
+  bookings: { word: "Bookings", view: "booking-page", page: "#bookings" },
   devices: { word: "Devices", view: "device-list" },
 };
 
@@ -15,6 +17,7 @@ class SectionTabs extends HTMLElement {
     this.store = board.store;
     this.route = board.route;
     this.section = "equipment";
+    this.attention = attentionCount(board.store);
     const nav = element("nav", { "aria-label": "Sections" });
     this.buttons = new Map(Object.keys(SECTIONS).map((key) => [key, this.tab(key)]));
     nav.append(...this.buttons.values());
@@ -34,15 +37,17 @@ class SectionTabs extends HTMLElement {
   }
 
   choose(key) {
-    if (key !== "tasks") this.section = key;
+    const { page } = SECTIONS[key];
+    if (!page) this.section = key;
     const { view } = this.route;
-    if (key === "tasks" && view !== "tasks") this.route.go("#tasks");
-    else if (key !== "tasks" && view === "tasks") this.route.go("");
+    if (page && view !== key) this.route.go(page);
+    else if (!page && view !== "board") this.route.go("");
     else this.show();
   }
 
   show() {
-    const key = this.route.view === "tasks" ? "tasks" : this.section;
+    const { view } = this.route;
+    const key = view === "board" ? this.section : view;
     for (const [other, button] of this.buttons) {
       button.setAttribute("aria-current", String(other === key));
       document.querySelector(SECTIONS[other].view).classList.toggle("chosen", other === key);
@@ -59,6 +64,7 @@ class SectionTabs extends HTMLElement {
       rebuild(
         button,
         SECTIONS[key].word,
+        key === "bookings" && this.attention,
         counts[key] > 0 && element("b", { class: "count", text: counts[key] }),
         counts[key] > 0 &&
           element("span", { class: "visually-hidden", text: ` ${SECTIONS[key].counted}` }),

@@ -1,5 +1,6 @@
 // Which node this is, and whether what the page shows is current.
 
+import { attentionCount } from "./booking-attention.js";
 import { element, rebuild } from "./dom.js";
 import { toned } from "./states.js";
 import { absolute, timeSince } from "./time.js";
@@ -8,6 +9,7 @@ const ROLES = { agent: "Agent", hub: "Hub" };
 const VIEWS = {
   board: { word: "Board", href: "#" },
   tasks: { word: "Tasks", href: "#tasks" },
+  bookings: { word: "Bookings", href: "#bookings" },
 };
 const PHASES = {
   connecting: { word: "Connecting", shape: "ring", tone: "waiting" },
@@ -30,7 +32,7 @@ class StatusBar extends HTMLElement {
       "Skerry",
     );
     this.views = Object.entries(VIEWS).map(([view, { word, href }]) =>
-      element("a", { href, data: { view }, text: word }),
+      element("a", { href, data: { view } }, word, view === "bookings" && attentionCount(this.store)),
     );
     const views = element("nav", { class: "views", "aria-label": "Pages" }, this.views);
     const docs = element("a", { class: "docs-link", href: "/docs", text: "API" });

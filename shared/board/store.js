@@ -11,6 +11,7 @@ const PULSE_TIMEOUT_MS = 4_000;
 const SUMMARY_MS = 2_000;
 // A board may stay open for months; what was not heard of for longest leaves the page, not the node.
 const TASKS_MAX = 2_000;
+const BOOKINGS_MAX = 5_000;
 
 /** Statuses after which a task does not change by itself. */
 export const ENDED = new Set(["succeeded", "dead", "cancelled", "expired"]);
@@ -28,6 +29,8 @@ export class Store {
       conflicts: new Map(),
       devices: new Map(),
       queues: new Map(),
+      resources: new Map(),
+      bookings: new Map(),
     };
     this.loaded = new Set();
     this.watchers = new Map();
@@ -91,6 +94,7 @@ export class Store {
     if (this.node?.role === "hub") topics.push("devices");
     // A node without queues refuses the whole subscription for that one word.
     if (this.loaded.has("queues")) topics.push("queues");
+    if (this.loaded.has("resources")) topics.push("resources", "bookings");
     return topics;
   }
 
@@ -105,6 +109,7 @@ export class Store {
       this.loadConflicts(since),
       this.loadDevices(since),
       this.loadQueues(since),
+      this.loadIfServed("resources", since),
       this.loadSummary(),
     ]);
     this.mark("reloaded");
@@ -153,6 +158,11 @@ export class Store {
     return items.map((item) => this.records.tasks.get(item.id));
   }
 
+  /** Bookings that a list gave; whoever shows a window of them reads it and then watches. */
+  learnBookings(items, since) {
+    this.merge("bookings", items, since);
+  }
+
   async loadSummary() {
     this.summaryIsOld = false;
     try {
@@ -191,6 +201,7 @@ export class Store {
       this.changed.add(id);
       if (this.changed.size > TASKS_MAX) this.startAnew();
     }
+    if (topic === "bookings" && this.records.bookings.size > BOOKINGS_MAX) this.forgetBookings();
     this.mark(topic);
   }
 
@@ -254,6 +265,13 @@ export class Store {
   startAnew() {
     this.changed.clear();
     this.forgetTasks();
+    this.mark("reloaded");
+  }
+
+  /** Whoever shows some of them reads them anew. */
+  forgetBookings() {
+    for (const id of this.records.bookings.keys()) this.touched.delete(`bookings ${id}`);
+    this.records.bookings.clear();
     this.mark("reloaded");
   }
 

@@ -12,6 +12,7 @@ async def test_who_this_node_is(hub: Served, agent: Served) -> None:
     assert (node["role"], node["id"], node["sites"]) == ("hub", "hub", ["demo"])
     assert node["version"] == "0.1.0"
     assert node["backed_up_at"] is None
+    assert node["actor"] == "ada"
     node = await agent.get("/api/node")
     assert (node["role"], node["id"]) == ("agent", "robot-1")
 

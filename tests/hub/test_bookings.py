@@ -300,9 +300,14 @@ async def test_new_hours_flag_the_bookings_they_leave_outside(hub: Served) -> No
     flagged = await hub.get(f"/api/bookings/{late['id']}")
     assert flagged["status"] == "confirmed"
     assert [r["rule"] for r in flagged["outside"]] == ["hours"]
+    needing = await hub.get("/api/bookings?attention=true")
+    assert [one["id"] for one in needing["items"]] == [late["id"]]
+    both = await hub.call("GET", "/api/bookings?attention=true&resource=strange")
+    assert both.status == 400
     back = await hub.call("PATCH", path, {"week": {"tue": ["09:00-18:00"]}})
     assert back.json["affected"] == []
     assert (await hub.get(f"/api/bookings/{late['id']}"))["outside"] == []
+    assert (await hub.get("/api/bookings?attention=true"))["items"] == []
 
 
 async def test_leave_is_added_and_taken_back(hub: Served) -> None:

@@ -46,6 +46,7 @@ QUERIES = {
     "long bookings of all": bookings.LONG[bookings.OF_ALL],
     "bookings of a person": bookings.OF_PERSON,
     "bookings of all": bookings.OF_ALL,
+    "bookings that need attention": bookings.OF_ATTENTION,
     "holds that run out": deciding.DUE,
     "the next hold": booking_keeper.NEXT,
     "undecided": deciding.UNDECIDED,

@@ -213,6 +213,14 @@ def outside(record: Record) -> tuple[Reason, ...]:
     return flagged.reasons if flagged.slot == booking.slot else ()
 
 
+def needs_attention(record: Record) -> bool:
+    """Say whether a person has to look at it: it is outside the rules, or overbooked."""
+    booking = stands(record)
+    if booking is None or booking.status not in (Status.HELD, Status.CONFIRMED):
+        return False
+    return booking.overbooked or bool(outside(record))
+
+
 def part_of(record: Record) -> PartOf | None:
     """Return the series it was made with."""
     last = records.latest(record.register(SERIES))
@@ -335,7 +343,7 @@ def _row(record: Record) -> Row:
         first.header.actor if first else None,
         series.series if series else None,
         len(undecided(record)),
-        1 if outside(record) else 0,
+        1 if needs_attention(record) else 0,
     )
 
 

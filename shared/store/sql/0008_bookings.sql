@@ -24,7 +24,7 @@ CREATE TABLE bookings (
     requester TEXT,
     series TEXT,                       -- made with this series; NULL: by itself
     undecided INTEGER NOT NULL,        -- requests without a decision, as far as this node knows
-    flagged INTEGER NOT NULL           -- 1: it lies outside rules that were changed later
+    flagged INTEGER NOT NULL           -- 1: outside rules that were changed later, or overbooked
 ) STRICT;
 -- With what tells whether one is still on, so that those which are over are passed without a look.
 CREATE INDEX bookings_by_time ON bookings (begins, id, ends, status);

@@ -1,0 +1,188 @@
+// One resource on one day: what is closed, what is booked, where now is. Heights are elapsed time,
+// so a day of 23 or 25 hours is that much shorter or longer.
+
+import { emptyBlock, fillBlock } from "./booking-block.js";
+import { lanesOf } from "./booking-lanes.js";
+import { bookingTitle, kindOf, namesOf } from "./booking-words.js";
+import { KeyedList, element, rebuild } from "./dom.js";
+import { changeText, closedWithin, hoursText, openWithin } from "./resource-hours.js";
+import { HOUR_MS, dayOf, dayText, localOf, longDayText, timeText } from "./zone-clock.js";
+
+export const HOUR_PX = 72; // as --hour in bookings.css
+const LEAST_PX = 17; // a quarter of an hour, one line of text
+const LOW_PX = 36; // below it there is room for one line only
+const PLAIN_HOURS = 24;
+const LABEL_PX = 60; // a closed time that is lower has no room for its word
+
+class BookingColumn extends HTMLElement {
+  /** @param {{resource: object, day: string, isWeek: boolean}} what */
+  attach(board, { resource, day, isWeek }) {
+    this.board = board;
+    this.resource = resource;
+    this.day = day;
+    this.isWeek = isWeek;
+    this.interval = dayOf(day, resource.timezone);
+    this.shades = element("div", { class: "cal-shades" });
+    this.list = element("ul", { class: "cal-blocks" });
+    this.now = element("div", { class: "cal-now", hidden: true });
+    this.track = element("div", { class: "cal-track" }, this.shades, this.list, this.now);
+    this.head = element("header", { class: "cal-head" });
+    this.append(this.head, this.track);
+    this.blocks = new KeyedList(this.list, emptyBlock, (place, booking) =>
+      fillBlock(board, place, booking),
+    );
+    this.showRules(resource);
+    this.showNow();
+  }
+
+  get zone() {
+    return this.resource.timezone;
+  }
+
+  /** Whether hours must be written into the column, as those of its axis are not its own. */
+  get isChanged() {
+    return this.interval.end - this.interval.start !== PLAIN_HOURS * HOUR_MS;
+  }
+
+  get label() {
+    const name = namesOf(this.board.store, [this.resource.id]);
+    return `${name}, ${longDayText(this.day)}`;
+  }
+
+  showRules(resource) {
+    this.resource = resource;
+    const { start, end } = this.interval;
+    this.open = openWithin(resource, start, end);
+    this.dataset.resource = resource.id;
+    this.dataset.day = this.day;
+    this.setAttribute("role", "group");
+    this.setAttribute("aria-label", `${this.label}, ${hoursText(resource, this.day)}`);
+    this.track.style.height = `${this.y(end)}px`;
+    this.showHead();
+    rebuild(
+      this.shades,
+      closedWithin(this.open, start, end).map((one) => this.shade(one)),
+      this.isWeek && this.isChanged && hourLabels(this.interval, this.zone),
+    );
+  }
+
+  showHead() {
+    const { resource, day } = this;
+    const capacity = resource.limits?.capacity ?? 1;
+    const change = changeText(this.interval);
+    const name = element("h3", { text: this.isWeek ? dayText(day) : resource.name || resource.id });
+    const edit = !this.isWeek && this.board.canEditResources() && this.editButton();
+    this.head.classList.toggle("today", localOf(Date.now(), this.zone).day === day);
+    rebuild(
+      this.head,
+      element("div", { class: "cal-name" }, this.isWeek ? this.dayLink(name) : name, edit),
+      element("p", { class: "muted", text: capital(hoursText(resource, day)) }),
+      capacity > 1 && element("p", { class: "muted", text: `${capacity} at once` }),
+      change && element("p", { class: "cal-change", text: change }),
+    );
+  }
+
+  dayLink(name) {
+    const { day } = this;
+    return element(
+      "a",
+      { href: this.board.route.constructor.toBookings({ resources: [this.resource.id], day }) },
+      name,
+    );
+  }
+
+  editButton() {
+    const edit = element("button", {
+      type: "button",
+      class: "link small",
+      data: { action: "edit" },
+      "aria-label": `Hours and rules of ${this.resource.name || this.resource.id}`,
+      text: "Hours",
+    });
+    edit.addEventListener("click", () => this.board.openResourceForm(this.resource.id));
+    return edit;
+  }
+
+  shade({ start, end }) {
+    const height = this.y(end) - this.y(start);
+    const word = height >= LABEL_PX && element("span", { text: "Closed" });
+    const style = `top:${this.y(start)}px;height:${height}px`;
+    return placed(element("div", { class: "cal-closed", "aria-hidden": "true" }, word), style);
+  }
+
+  /** @param {object[]} bookings any; those of this column are picked, by start */
+  showBookings(bookings) {
+    const { start, end } = this.interval;
+    const mine = bookings
+      .filter((one) => one.resources.includes(this.resource.id))
+      .map((booking) => ({
+        booking,
+        start: Math.max(Date.parse(booking.start), start),
+        end: Math.min(Date.parse(booking.end), end),
+      }))
+      .filter((one) => one.start < one.end)
+      .sort((one, other) => one.start - other.start || one.end - other.end);
+    this.blocks.show(mine.map(({ booking }) => booking));
+    const lanes = lanesOf(mine);
+    for (const item of mine) this.place(item, lanes.get(item));
+    this.standing = mine.filter((one) => !["refused", "no-show"].includes(kindOf(one.booking)));
+    this.list.setAttribute("aria-label", `${this.label}: ${this.standing.length} booked`);
+  }
+
+  place({ booking, start, end }, { lane, lanes }) {
+    const { node } = this.blocks.rows.get(booking.id);
+    const height = Math.max(LEAST_PX, this.y(end) - this.y(start) - 2);
+    node.classList.toggle("low", height < LOW_PX);
+    node.style.cssText =
+      `top:${this.y(start) + 1}px;height:${height}px;` +
+      `left:${(100 * lane) / lanes}%;width:${100 / lanes}%`;
+  }
+
+  showNow() {
+    const nowMs = Date.now();
+    const { start, end } = this.interval;
+    this.now.hidden = nowMs < start || nowMs >= end;
+    if (this.now.hidden) return;
+    this.now.style.top = `${this.y(nowMs)}px`;
+    this.now.textContent = timeText(nowMs, this.zone);
+  }
+
+  y(ms) {
+    return ((ms - this.interval.start) / HOUR_MS) * HOUR_PX;
+  }
+
+  /** What stands in `[start, end)`, by its title; null: nothing. */
+  bookedAt(start, end) {
+    const found = this.standing?.find((one) => one.start < end && one.end > start);
+    return found ? bookingTitle(found.booking) : null;
+  }
+
+  /** The instant at a height of the screen, within the day. */
+  msAt(clientY) {
+    const { start, end } = this.interval;
+    const ms = start + ((clientY - this.track.getBoundingClientRect().top) / HOUR_PX) * HOUR_MS;
+    return Math.min(Math.max(ms, start), end - 1);
+  }
+}
+
+/** Names of the hours of a day, each where its instant is. */
+export function hourLabels({ start, end }, zone) {
+  const labels = [];
+  for (let ms = start; ms < end; ms += HOUR_MS) {
+    const style = `top:${((ms - start) / HOUR_MS) * HOUR_PX}px`;
+    labels.push(placed(element("span", { class: "cal-hour", text: timeText(ms, zone) }), style));
+  }
+  return labels;
+}
+
+/** The CSP allows no `style` attributes; the CSSOM it does. */
+export function placed(node, style) {
+  node.style.cssText = style;
+  return node;
+}
+
+function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+customElements.define("booking-column", BookingColumn);
