@@ -84,8 +84,9 @@ class Scribe(Meddler):
         """What came after a task that is dealt anew is asked back, in the same write."""
         for other, given in self._out.items():
             held = tasks.read(self._tx.record("task", other))
-            is_out = held is not None and held.allocation == given and not held.is_returned
-            is_out = is_out and held is not None and held.recall is None
+            if held is None or held.allocation != given or held.status is not Status.WAITING:
+                continue  # settled in the same write
+            is_out = held.recall is None and not held.is_returned
             demand(not is_out, 3, "recall", f"{other} is not asked back, though it is after one")
 
 
