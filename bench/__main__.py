@@ -11,6 +11,7 @@ from types import MappingProxyType
 import msgspec
 
 from bench import (
+    bookings,
     catchup,
     decision,
     idle,
@@ -40,6 +41,7 @@ BENCHES: Mapping[str, Bench] = MappingProxyType(
         "decision": decision.run,
         "queries": queries.run,
         "submissions": submissions.run,
+        "bookings": bookings.run,
     }
 )
 

@@ -21,6 +21,8 @@ class Sizes(msgspec.Struct, frozen=True):
         questions: How often each question is asked for a sample.
         waiting: Tasks that wait on one device.
         decisions: Decisions over them, a sample.
+        bookings: Bookings of the hub that is asked for free times.
+        resources: What they are of.
     """
 
     repetitions: int = 5
@@ -37,6 +39,8 @@ class Sizes(msgspec.Struct, frozen=True):
     questions: int = 200
     waiting: int = 100_000
     decisions: int = 2000
+    bookings: int = 1_000_000
+    resources: int = 1000
 
 
 FULL = Sizes()
@@ -55,4 +59,6 @@ QUICK = Sizes(
     questions=50,
     waiting=5000,
     decisions=300,
+    bookings=20_000,
+    resources=40,
 )

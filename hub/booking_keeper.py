@@ -1,5 +1,7 @@
 """What of bookings happens by the clock: holds run out, windows open, holidays are looked up anew.
 
+And once at the start, whether the time-zone database is another than last time.
+
 A hold blocks nothing from its instant on, whether or not anybody was awake to see it: decisions and
 searches go by ``held_until``. That it ran out is nevertheless an event of the hub, so that every
 node says the same of it, those with a wrong clock too, and listeners hear of it.
@@ -11,7 +13,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from hub import deciding, public_holidays, resource_rules
+from hub import deciding, public_holidays, resource_rules, zone_watch
 from shared.api.booking_world import BOOKING, RESOURCE
 from shared.core.booking.status import Status
 from shared.core.kinds import booking as bookings
@@ -44,6 +46,7 @@ class BookingKeeper:
         self._now_ms = now_ms
         self._wake = asyncio.Event()
         self._holidays_on: datetime.date | None = None
+        self._knows_zones = False
 
     async def run(self) -> None:
         """Keep time until cancelled."""
@@ -66,6 +69,10 @@ class BookingKeeper:
         """Do all that is due."""
         now = self._now_ms()
         replica = self._replica
+        today = datetime.datetime.fromtimestamp(now / 1000, datetime.UTC).date()
+        if not self._knows_zones:
+            await zone_watch.look(replica, today.year)
+            self._knows_zones = True
         while await replica.read(lambda r: r.query(deciding.DUE, now, 1)):
             if not await replica.write(deciding.expire_due):
                 break  # the clock was set back meanwhile
@@ -75,11 +82,10 @@ class BookingKeeper:
         if await replica.read(lambda r: windows.is_due(r, now)):
             while await replica.write(windows.turn):
                 pass
-        await self._look_up_holidays(now)
+        await self._look_up_holidays(today)
 
-    async def _look_up_holidays(self, now_ms: int) -> None:
+    async def _look_up_holidays(self, today: datetime.date) -> None:
         """Once a day: have the holidays of each resource reach beyond its horizon."""
-        today = datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC).date()
         if today == self._holidays_on:
             return
         for (name,) in await self._replica.read(lambda r: r.query(REGIONAL)):

@@ -5,7 +5,7 @@ Public holidays are found before the transaction, and come with the hours that n
 
 import msgspec
 
-from hub import deciding
+from hub import deciding, zone_digest
 from shared.api.booking_world import BOOKING, RESOURCE, Busy, world
 from shared.core.booking import rules
 from shared.core.booking.affected import Affected, affected
@@ -72,6 +72,8 @@ def change(
     before = known.holidays if known else None
     if holidays == before:
         holidays = None
+    if hours is not None:
+        zone_digest.note(tx, hours.timezone)
     for body in (hours, limits, holidays):
         if body is not None:
             append(tx, site=site, name=name, body=body, actor=actor, seen=seen)

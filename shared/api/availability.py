@@ -1,5 +1,6 @@
 """Routes of availability: the first free times, all free times of a window, questions in words."""
 
+import datetime
 from functools import partial
 from itertools import islice
 from typing import Annotated, Literal
@@ -32,7 +33,10 @@ FREE_MAX = 2000  # intervals of one answer
 WINDOW_MS_MAX = 93 * 24 * HOUR_MS
 QUESTION_MAX = 300
 
+ANY_MAX = 1000
+
 Names = Annotated[tuple[Name, ...], msgspec.Meta(max_length=RESOURCES_MAX)]
+AnyOf = Annotated[tuple[Name, ...], msgspec.Meta(max_length=ANY_MAX)]
 
 
 class AvailabilityQuery(
@@ -41,7 +45,8 @@ class AvailabilityQuery(
     """Query of ``GET /api/availability``.
 
     Attributes:
-        resource: Any of these; with ``together`` all of them.
+        resource: Any of these; with ``together`` all of them. With that, or in a window, at most
+            RESOURCES_MAX.
         with_: And all of these.
         minutes: How long.
         after: Not to begin earlier; left out: now.
@@ -51,7 +56,7 @@ class AvailabilityQuery(
         ask: A question instead of all that.
     """
 
-    resource: Names = ()
+    resource: AnyOf = ()
     with_: Names = ()
     together: Literal["true", "false"] = "false"
     minutes: Annotated[int, msgspec.Meta(ge=1, le=MINUTES_MAX)] | None = None
@@ -111,7 +116,8 @@ def _answer(
     if not asked.resource:
         raise Invalid("resource is missing", (("$.resource", "required"),))
     is_hub = context.role == "hub"
-    here = world(reading, site, context.now_ms(), and_requested=not is_hub)
+    names = (*asked.resource, *asked.with_)
+    here = world(reading, site, context.now_ms(), and_requested=not is_hub, names=names)
     found = _window(here, asked) if asked.window is not None else _first(here, asked)
     return msgspec.structs.replace(found, certain=is_hub)
 
@@ -119,16 +125,14 @@ def _answer(
 def _first(here: World, asked: AvailabilityQuery) -> AvailabilityView:
     if asked.minutes is None:
         raise Invalid("minutes is missing", (("$.minutes", "required"),))
-    zone = zone_of((*asked.resource, *asked.with_), here)
+    together = asked.together == "true"
+    options = _options(here, asked.resource, together=together, also=asked.with_)
+    zone = _zone(here, options)
     after = here.now_ms if asked.after is None else instant(asked.after, zone, "$.after")
     before = None if asked.before is None else instant(asked.before, zone, "$.before")
     if not 0 <= after <= slots.TIME_MS_MAX:
         raise Refused("after is outside the years 1970 to 9988; check the date")
-    together = asked.together == "true"
-    return first(
-        here, asked.resource, asked.minutes * MINUTE_MS, after, before, together=together,
-        also=asked.with_, most=asked.limit,
-    )  # fmt: skip
+    return _search(here, options, asked.minutes * MINUTE_MS, after, before, most=asked.limit)
 
 
 def first(
@@ -139,23 +143,58 @@ def first(
     before_ms: int | None,
     *,
     together: bool,
-    also: tuple[str, ...] = (),
     most: int,
 ) -> AvailabilityView:
     """Return the first free times of any of some resources and groups, or of all together."""
-    choices = ((names,) if together else tuple((name,) for name in names)) or ((),)
-    options = {"+".join(some): resolve((*some, *also), here.groups) for some in choices}
+    options = _options(here, names, together=together, also=())
+    return _search(here, options, length_ms, after_ms, before_ms, most=most)
+
+
+def _search(
+    here: World,
+    options: dict[str, tuple[str, ...]],
+    length_ms: int,
+    after_ms: int,
+    before_ms: int | None,
+    *,
+    most: int,
+) -> AvailabilityView:
     wish = Wish(length_ms, after_ms, before_ms)
-    found = availability.first(wish, options, here.resources, here.busy, here.now_ms, most=most)
+    found = availability.first(
+        wish, options, here.resources, here.busy, here.now_ms, most=most, many=here.many
+    )
     return AvailabilityView(
         slots=[slot_view(slot, here.resources) for slot in found.slots], reasons=found.limits
     )
+
+
+def _options(
+    here: World, names: tuple[str, ...], *, together: bool, also: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+    """Return what would do, by name, with its groups resolved."""
+    if together:
+        return {"+".join(names): resolve((*names, *also), here.groups)}
+    if also:
+        return {name: resolve((name, *also), here.groups) for name in names}
+    return {
+        name: resolve((name,), here.groups) if name in here.groups else (name,) for name in names
+    }
+
+
+def _zone(here: World, options: dict[str, tuple[str, ...]]) -> datetime.tzinfo | None:
+    """Return the zone that all of them share; None: they do not, or none of them is known."""
+    members = {name for names in options.values() for name in names}
+    found = {here.resources[name].calendar.zone for name in members if name in here.resources}
+    return found.pop() if len(found) == 1 else None
 
 
 def _window(here: World, asked: AvailabilityQuery) -> AvailabilityView:
     if asked.after is not None or asked.before is not None:
         message = "give window, or after and before"
         raise Invalid(message, (("$.window", message),))
+    if len(asked.resource) > RESOURCES_MAX:
+        message = f"at most {RESOURCES_MAX} resources with a window"
+        raise Invalid(message, (("$.resource", message),))
     begin, slash, end = (asked.window or "").partition("/")
     if not slash:
         message = "write it as from/to"

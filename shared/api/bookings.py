@@ -10,7 +10,7 @@ import msgspec
 from shared.api import body as bodies
 from shared.api.booking_input import Time, instant, zone_of
 from shared.api.booking_view import BookingView, view
-from shared.api.booking_world import BOOKING, RESOURCE, Resources, world
+from shared.api.booking_world import BOOKING, RESOURCE, SHORT_MS, Resources, world
 from shared.api.context import NodeContext, Topic
 from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, read_cursor, write_cursor
 from shared.api.problem import not_found
@@ -20,23 +20,31 @@ from shared.core.booking.local_time import HOUR_MS
 from shared.core.booking.slot import LENGTH_MS_MAX, TIME_MS_MAX
 from shared.core.booking.status import Status
 from shared.core.ids import Name
+from shared.core.record import Record
 from shared.errors import Invalid
 from shared.store import changes
-from shared.store.transaction import Reading
+from shared.store import records as rows
+from shared.store.transaction import Reading, Transaction
 
 CURRENT = (Status.REQUESTED, Status.HELD, Status.CONFIRMED)
 RESOURCES_MAX = 50  # of one list
 _MARKS = ", ".join(f"${n}" for n in range(7, 7 + len(Status)))
 
-OF_RESOURCE = f"""SELECT begins, booking FROM booking_places
-    WHERE resource = $1 AND (begins, booking) > ($2, $3) AND begins < $4 AND ends > $5
-    AND status IN ({_MARKS}) ORDER BY begins, booking LIMIT $6"""  # noqa: S608 - ours
-OF_PERSON = f"""SELECT begins, id FROM bookings
-    WHERE requester = $1 AND (begins, id) > ($2, $3) AND begins < $4 AND ends > $5
-    AND status IN ({_MARKS}) ORDER BY begins, id LIMIT $6"""  # noqa: S608 - ours
-OF_ALL = f"""SELECT begins, id FROM bookings
-    WHERE $1 = '' AND (begins, id) > ($2, $3) AND begins < $4 AND ends > $5
-    AND status IN ({_MARKS}) ORDER BY begins, id LIMIT $6"""  # noqa: S608 - ours
+_PART = f"""AND (begins, {{id}}) > ($2, $3) AND begins < $4 AND ends > $5
+    AND status IN ({_MARKS}) {{more}} ORDER BY begins, {{id}} LIMIT $6"""
+_LONG = f"AND ends - begins > {SHORT_MS}"
+_OF_RESOURCE = "SELECT begins, booking FROM booking_places WHERE resource = $1 " + _PART  # noqa: S608 - ours
+_OF_PERSON = "SELECT begins, id FROM bookings WHERE requester = $1 " + _PART  # noqa: S608 - ours
+_OF_ALL = "SELECT begins, id FROM bookings WHERE $1 = '' " + _PART  # noqa: S608 - ours
+OF_RESOURCE = _OF_RESOURCE.format(id="booking", more="")
+OF_PERSON = _OF_PERSON.format(id="id", more="")
+OF_ALL = _OF_ALL.format(id="id", more="")
+# What began long before the window and reaches into it.
+LONG = {
+    OF_RESOURCE: _OF_RESOURCE.format(id="booking", more=_LONG),
+    OF_PERSON: _OF_PERSON.format(id="id", more=_LONG),
+    OF_ALL: _OF_ALL.format(id="id", more=_LONG),
+}
 
 # Few, so their own index finds them; by time they would be looked for among all. The plus keeps the
 # planner from doing that.
@@ -108,13 +116,19 @@ def rendered(reading: Reading, ids: Iterable[str]) -> list[BookingView]:
     """Return bookings as the API shows them, those that are known."""
     known: dict[str, Resources] = {}  # by site: a page is of few resources
     found: list[BookingView] = []
-    for booking_id in ids:
-        held = reading.record(BOOKING, booking_id)
+    for held in _records(reading, list(ids)):
         here = known.setdefault(held.site, Resources(reading, held.site))
         shown = view(held, here)
         if shown is not None:
             found.append(shown)
     return found
+
+
+def _records(reading: Reading, ids: list[str]) -> Iterable[Record]:
+    if len(ids) == 1 or isinstance(reading, Transaction):  # which has what is not in the tables yet
+        return (reading.record(BOOKING, booking_id) for booking_id in ids)
+    known = rows.load_many(reading.db, BOOKING, ids)
+    return (known[booking_id] for booking_id in ids if booking_id in known)
 
 
 def single(reading: Reading, booking_id: str, status: int = 200, location: bool = False) -> Answer:
@@ -150,12 +164,18 @@ def listed(
         attention: Only those that a person has to look at, of all.
     """
     start, end = window
-    place = after or (max(-1, start - LENGTH_MS_MAX - 1), "")
+    since = start - SHORT_MS + 1  # what is no longer than that cannot have begun before
+    first = after or (max(-1, start - LENGTH_MS_MAX - 1), "")
     padded = [*statuses, *[""] * (len(Status) - len(statuses))]
 
     def walk(text: str, who: str) -> Iterator[Place]:
-        rows = reading.query(text, who, *place, end, start, limit, *padded)
-        return ((begins, booking) for begins, booking in rows)
+        found: list[tuple[int, str]] = []
+        if first < (since, ""):
+            found += reading.query(LONG[text], who, *first, min(since, end), start, limit, *padded)
+        if len(found) < limit:
+            place = max(first, (since, ""))
+            found += reading.query(text, who, *place, end, start, limit, *padded)
+        return iter(found)
 
     found: Iterable[Place]
     if attention:

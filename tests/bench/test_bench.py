@@ -25,6 +25,8 @@ TINY = Sizes(
     questions=3,
     waiting=300,
     decisions=50,
+    bookings=4000,
+    resources=16,
 )
 FIELDS = {
     "bench": str,
@@ -65,7 +67,9 @@ async def test_every_benchmark_measures_something_and_says_so_in_one_shape(tmp_p
     assert len(table(figures).splitlines()) == len(figures) + 1
 
 
-@pytest.mark.parametrize("name", ["agent", "restart", "decision", "queries", "submissions"])
+@pytest.mark.parametrize(
+    "name", ["agent", "restart", "decision", "queries", "submissions", "bookings"]
+)
 async def test_the_real_programs_are_measured_too(tmp_path: Path, name: str) -> None:
     figures = await program.measure((name,), TINY, tmp_path)
     assert {shown.bench for shown in figures} == {"disk", name}

@@ -1,6 +1,7 @@
 """A nurse offline and one online want the same hour: real processes, real links."""
 
 import uuid
+import zoneinfo
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,43 @@ async def test_a_hold_made_offline_is_confirmed_or_runs_out_at_the_hub(tmp_path:
         for node in (hub, tablet):
             await knows(node.api, f"/api/bookings/{kept['id']}", status="confirmed")
             await knows(node.api, f"/api/bookings/{short['id']}", status="expired")
+
+
+async def test_a_new_time_zone_database_flags_what_no_longer_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Berlin goes by London's clock from one start to the next: nine has become eight."""
+    place = tmp_path / "zones"
+    monkeypatch.setenv("PYTHONTZPATH", str(place))
+    berlin, london = (_database(zone) for zone in ("Europe/Berlin", "Europe/London"))
+    (place / "Europe").mkdir(parents=True)
+    (place / "Europe" / "Berlin").write_bytes(berlin)
+    week = {day: ["09:00-17:00"] for day in ALWAYS}
+    async with fleet(tmp_path) as (hub,):
+        body = {"id": "strange", "hours": {"timezone": "Europe/Berlin", "week": week}}
+        await hub.api.post("/api/resources", body)
+        day = hour(0, 2)[:10]
+        early, late = [await ask(hub.api, "strange", f"{day}T{h}:00") for h in ("09", "16")]
+        await hub.end()
+        await hub.start()
+        assert (await hub.api.get(f"/api/bookings/{early['id']}"))["outside"] == []
+        await hub.end()
+        (place / "Europe" / "Berlin").write_bytes(london)
+        await hub.start()
+
+        async def flagged() -> Any:
+            return (await hub.api.get(f"/api/bookings/{early['id']}"))["outside"] or None
+
+        (reason,) = await until("the early booking is flagged", flagged, WAIT_S)
+        assert reason["rule"] == "hours"
+        shown = await hub.api.get(f"/api/bookings/{late['id']}")
+        assert (shown["start"], shown["outside"]) == (late["start"], [])
+
+
+def _database(zone: str) -> bytes:
+    """Return what the system knows of a zone."""
+    return next(
+        (Path(folder) / zone).read_bytes()
+        for folder in zoneinfo.TZPATH
+        if (Path(folder) / zone).is_file()
+    )

@@ -46,13 +46,15 @@ class DispatchBug(msgspec.Struct, frozen=True):
         office: The hub with that fault, or the honest one.
         manners: The robots with that fault, or honest ones.
         caught_by: Names of the comparisons that may notice first.
-        first: Seed to begin with: rare ones would take a minute from the first.
+        often: What happens more than by itself, see ``dispatch_world.simulate``.
+        first: Seed to begin with: rare ones would take minutes from the first.
     """
 
     name: str
     office: Office
     manners: Manners
     caught_by: frozenset[str]
+    often: tuple[str, ...] = ()
     first: int = 0
 
 
@@ -78,6 +80,7 @@ def dealing_rashly(is_rash: Rash) -> Callable[..., Round]:
             here = [s for s in here if task.spec.device in (None, s.id)]
             if here:
                 chosen = here[hash_of(task_id) % len(here)]
+                recall.ask_back(tx, task, "hub")
                 write_seat(tx, task, Choice(chosen, {}))
         return seating.sit(tx, batch if others else [], states, terms)
 
@@ -358,9 +361,12 @@ def _bug(
     *caught_by: str,
     office: Office | None = None,
     manners: Manners | None = None,
+    often: tuple[str, ...] = (),
     first: int = 0,
 ) -> DispatchBug:
-    return DispatchBug(name, office or Office(), manners or Manners(), frozenset(caught_by), first)
+    return DispatchBug(
+        name, office or Office(), manners or Manners(), frozenset(caught_by), often, first
+    )
 
 
 def _deals(is_rash: Rash) -> Office:
@@ -377,7 +383,7 @@ DISPATCH_BUGS = (
     _bug(
         "a status is written by one who does not sit", "seat", office=Office(cancel=cancel_at_once)
     ),
-    _bug("a recall is ignored", "recall", manners=_sees(sees_no_recall)),
+    _bug("a recall is ignored", "recall", manners=_sees(sees_no_recall), first=8),
     _bug("a cancellation is ignored", "recall", "progress", manners=_sees(sees_no_cancel)),
     _bug("it acts before the intent lasts", "intent", manners=Manners(intends_first=False)),
     _bug(
@@ -389,14 +395,20 @@ DISPATCH_BUGS = (
         "order",
         manners=Manners(stops_first=False),
     ),
-    _bug("an orphan simply starts again", *TWICE, manners=Manners(after_crash=starts_again)),
+    _bug(
+        "an orphan simply starts again", *TWICE, manners=Manners(after_crash=starts_again), first=10
+    ),
     _bug(
         "leftovers are left running", *TWICE, "ended", "lock", manners=Manners(ends_leftovers=False)
     ),
     _bug(
-        "a lost journal says nothing ran", *TWICE, office=Office(returned=settle_as_never_started)
+        "a lost journal says nothing ran",
+        *TWICE,
+        office=Office(returned=settle_as_never_started),
+        often=("lose",),
+        first=14,
     ),
-    _bug("a started successor does not bar", "order", office=Office(retry=retry_unknown)),
+    _bug("a started successor does not bar", "order", office=Office(retry=retry_unknown), first=60),
     # 2. Silence and permits
     _bug(
         "silence says that nothing was started",
@@ -423,11 +435,14 @@ DISPATCH_BUGS = (
         *TWICE,
         "ended",
         office=Office(sit=sit_by_any_report),
+        often=("cancel", "force"),
+        first=14,
     ),
     _bug(
         "a late success is not heeded",
         "known success",
         office=Office(sit=dealing_rashly(known_to_be_done), retry=retry_what_is_done),
+        first=120,
     ),
     _bug("what is not said was not given", *TWICE, office=_deals(said_nothing)),
     # 5. Locks
@@ -436,15 +451,23 @@ DISPATCH_BUGS = (
     _bug("locks are granted one by one", "lock", office=Office(look=look_at_one_lock)),
     _bug("a device's own lock is overlooked", "lock", manners=Manners(sees=sees_no_own_locks)),
     # 6. Edges, groups, unique keys, queues
-    _bug("an edge opens before all has ended", "order", office=_deals(before_all_ended)),
+    _bug("an edge opens before all has ended", "order", office=_deals(before_all_ended), first=15),
     _bug(
-        "an unknown end opens an edge", "order", manners=Manners(status_of=takes_unknown_for_done)
+        "an unknown end opens an edge",
+        "order",
+        manners=Manners(status_of=takes_unknown_for_done),
+        first=10,
     ),
-    _bug("successors are not asked back", "order", office=Office(force=force_alone)),
+    _bug("successors are not asked back", "order", "recall", office=Office(force=force_alone)),
     _bug("a group goes to several devices", "group", office=_deals(of_a_group)),
     _bug("a robot forgets the order of a group", "group", manners=Manners(heeds_groups=False)),
-    _bug("every task of a unique key is admitted", "unique", office=Office(sit=sit_without_keys)),
+    _bug(
+        "every task of a unique key is admitted",
+        "unique",
+        office=Office(sit=sit_without_keys),
+        first=26,
+    ),
     _bug("a paused queue goes on", "paused", manners=Manners(heeds_pauses=False)),
     # 7. Merge
-    _bug("a former holder says nothing", "attempts", manners=Manners(testifies=False)),
+    _bug("a former holder says nothing", "attempts", manners=Manners(testifies=False), first=12),
 )

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Seat
+from shared.core.kinds.task import Allocation, Progress, Seat
 from shared.core.lifecycle import Status
 from shared.errors import SkerryError
+from shared.store.journal import Verdict
 from shared.store.store import Outcome
 from shared.store.transaction import Change, Transaction
 from tests.simulation.author import Author
@@ -26,11 +27,13 @@ from tests.simulation.world import STRIKE_EVERY, Report, World, play
 ACTS = 120  # of people, in one run
 CLEAR_MS = 20_000  # between two looks at what is left, once all is mended
 CLEAR_MAX = 15  # of them; then something is stuck
-GUARD_LOST = 0.1  # of an agent's crashes
+GUARD_LOST = 0.25  # of an agent's crashes
 
 KNOWN_SUCCESS = "SELECT device FROM attempts WHERE task = $1 AND outcome = 'succeeded'"
 ATTEMPT = """SELECT device, outcome FROM attempts
     WHERE task = $1 AND epoch = $2 AND n = $3 AND number = $4"""
+AFTER = """SELECT e.task FROM edges e JOIN tasks t ON t.id = e.task
+    WHERE e.after = $1 AND t.status = 'waiting' AND t.seated = 1 ORDER BY e.task"""
 INCARNATION = "SELECT incarnation FROM devices WHERE id = $1"
 
 
@@ -40,13 +43,20 @@ class Scribe(Meddler):
     def __init__(self, tx: Transaction, author: Author) -> None:
         super().__init__(tx)
         self._author = author
+        self._out: dict[str, Allocation] = {}  # held, after what this write deals anew
 
     def append(self, **given: Any) -> None:
         if self._tx.node.is_hub and given["kind"] in ("task.status", "task.allocated"):
             self._sits(given["subject"], given["body"])
-        seen = given.get("seen")
+        # An agent that cancels its own submission cannot know whether the hub has dealt it.
+        is_own = isinstance(given["body"], Progress) and given["body"].allocation is None
         self._author.append(
-            given["kind"], given["subject"], given["register"], given["body"], seen=seen
+            given["kind"],
+            given["subject"],
+            given["register"],
+            given["body"],
+            verdict=None if is_own and not self._tx.node.is_hub else Verdict.APPLIED,
+            seen=given.get("seen"),
         )
 
     def _sits(self, task_id: str, body: msgspec.Struct) -> None:
@@ -65,6 +75,18 @@ class Scribe(Meddler):
             demand(rises, 3, "seat", f"{task_id} is given as {body.allocation.n} once more")
             won = [] if task.spec.repeatable else self._tx.query(KNOWN_SUCCESS, task_id)
             demand(not won, 3, "known success", f"{task_id} is dealt, though done at {won}")
+            for (other,) in self._tx.query(AFTER, task_id) if task.holders else ():
+                held = tasks.read(self._tx.record("task", other))
+                if held is not None and held.allocation is not None:
+                    self._out[other] = held.allocation
+
+    def done(self) -> None:
+        """What came after a task that is dealt anew is asked back, in the same write."""
+        for other, given in self._out.items():
+            held = tasks.read(self._tx.record("task", other))
+            is_out = held is not None and held.allocation == given and not held.is_returned
+            is_out = is_out and held is not None and held.recall is None
+            demand(not is_out, 3, "recall", f"{other} is not asked back, though it is after one")
 
 
 class DispatchWorld(World):
@@ -83,6 +105,7 @@ class DispatchWorld(World):
         steps: int = ACTS,
         office: Office | None = None,
         manners: Manners | None = None,
+        often: tuple[str, ...] = (),
         narrate: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__(seed, steps=steps, rules=Rules(), narrate=narrate)
@@ -114,8 +137,10 @@ class DispatchWorld(World):
             self.robots,
             connected,
             self._crash,
+            often,
         )
         self._loses = Random(f"{seed} guard")
+        self._guard_lost = 1.0 if "lose" in often else GUARD_LOST
         self._cleared = 0
 
     @property
@@ -158,7 +183,9 @@ class DispatchWorld(World):
 
         def change(tx: Transaction) -> list[Made]:
             author = Author(node, tx, self.ghost, "ada")
-            found[:] = [deed(Scribe(tx, author))]
+            scribe = Scribe(tx, author)
+            found[:] = [deed(scribe)]
+            scribe.done()
             return author.made
 
         def answered(outcome: Outcome) -> None:
@@ -192,7 +219,7 @@ class DispatchWorld(World):
     def _crash(self, node: Node, down_ms: int) -> None:
         if node.is_up and node is not self.hub:
             self.robots[node.name].crash()
-            if self._loses.random() < GUARD_LOST:
+            if self._loses.random() < self._guard_lost:
                 node.guard.state = None
         super()._crash(node, down_ms)
 
@@ -220,8 +247,20 @@ def simulate(
     steps: int = ACTS,
     office: Office | None = None,
     manners: Manners | None = None,
+    often: tuple[str, ...] = (),
     narrate: Callable[[str], None] | None = None,
 ) -> Report:
-    """Run one seed; a broken promise is in the report, not raised."""
-    world = DispatchWorld(seed, steps=steps, office=office, manners=manners, narrate=narrate)
+    """Run one seed; a broken promise is in the report, not raised.
+
+    Args:
+        seed: All chance comes from it.
+        steps: Acts of people.
+        office: The hub's rules.
+        manners: The robots' rules.
+        often: What happens much more than by itself: cancel, force, retry; lose (a guard).
+        narrate: Called with each line of what happens.
+    """
+    world = DispatchWorld(
+        seed, steps=steps, office=office, manners=manners, often=often, narrate=narrate
+    )
     return play(world, seed, steps=steps if steps != ACTS else None)

@@ -233,7 +233,8 @@ class Ground:
             demand(not is_same, 3, "unique", f"{told} runs beside its duplicate {other.task}")
 
     def _was_forced(self, task: str) -> bool:
-        return any(run.is_excused for run in self.runs[task]) or self.specs[task].repeatable
+        is_moved = task in self.given_up or any(run.is_excused for run in self.runs[task])
+        return is_moved or self.specs[task].repeatable
 
     def _active(self, but: str) -> Iterable[Run]:
         """Return what acts of other tasks, unless a person has said that it does not."""

@@ -32,6 +32,7 @@ from tests.simulation.timeline import START_MS
 
 PERSON_MS = 2_500  # between two acts of people
 TASKS_MAX = 40
+OFTEN = 8  # times more of what a seed is to be full of
 PASSES = 4  # of clearing, before people cancel what still waits
 TYPES = ("wait", "print")  # what robots run
 
@@ -59,6 +60,7 @@ class People:
         robots: dict[str, Robot],
         connected: Callable[[], Set[str]],
         restart: Callable[[Node, int], None],
+        often: tuple[str, ...],
     ) -> None:
         self._hub = hub
         self._agents = agents
@@ -70,16 +72,18 @@ class People:
         self._robots = robots
         self._connected = connected
         self._restart = restart
+        deeds = [self._submit] * 7 + [self._cancel] * 2 + [self._force] * 2 + [self._retry] * 2
+        deeds += [self._settle, self._free, self._pause, self._drain, self._hurry]
+        rare = {"cancel": self._cancel, "force": self._force, "retry": self._retry}
+        self._deeds = deeds + [rare[name] for name in often if name in rare] * OFTEN
         self._tasks: list[str] = []
         self._count = 0
         self.is_closing = False
 
     def act(self) -> None:
         """Let somebody do something."""
-        deeds = [self._submit] * 7 + [self._cancel] * 2 + [self._force] * 2 + [self._retry] * 2
-        deeds += [self._settle, self._free, self._pause, self._drain, self._hurry]
         if self._hub.is_up:
-            self._chance.choice(deeds)()
+            self._chance.choice(self._deeds)()
 
     def clear(self, passes: int) -> bool:
         """Settle what only a person can; return whether all tasks have ended.

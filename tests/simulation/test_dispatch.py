@@ -24,7 +24,7 @@ def test_nothing_exclusive_runs_twice_and_no_order_is_broken(part: int) -> None:
 def test_a_rule_left_out_is_noticed(bug: DispatchBug) -> None:
     """By the comparison that is there for it."""
     for seed in range(bug.first, bug.first + SEEDS):
-        report = simulate(seed, office=bug.office, manners=bug.manners)
+        report = simulate(seed, office=bug.office, manners=bug.manners, often=bug.often)
         if report.failure is not None:
             assert report.broken in bug.caught_by, f"seed {seed}: {report.failure}"
             return

@@ -29,7 +29,7 @@ from shared.core.booking.reason import Reason, Rule
 from shared.core.booking.resource import Resources
 from shared.core.booking.slot import Slot
 from shared.core.booking.status import Signal, Status, move
-from shared.core.booking.taken import Busy
+from shared.core.booking.taken import Busy, Many
 from shared.core.booking.track import Wish
 from shared.errors import Refused
 
@@ -50,6 +50,7 @@ class World(msgspec.Struct, frozen=True):
         find: Stored bookings.
         busy: Those of them that block at ``now_ms``.
         now_ms: Wall clock, Unix ms.
+        many: The same of many resources at once; None: one after the other.
     """
 
     resources: Resources
@@ -57,6 +58,7 @@ class World(msgspec.Struct, frozen=True):
     find: Find
     busy: Busy
     now_ms: int
+    many: Many | None = None
 
 
 def decide(requests: Iterable[Request], world: World) -> tuple[Decision, ...]:

@@ -5,7 +5,8 @@ bookings one after the other touch a long one without ever being more than two a
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from shared.core.booking.interval import Interval
 from shared.core.booking.local_time import SECOND_MS
@@ -17,6 +18,32 @@ Taken = tuple[int, int, str]  # start and end of a booking, Unix ms, without buf
 # [start, end), in the order of their starts. May be asked for years and left after one answer, so
 # it should read as it goes.
 Busy = Callable[[str, int, int], Iterable[Taken]]
+
+
+class Many(Protocol):
+    """The same bookings, of many resources in one question: for a search among a thousand."""
+
+    def until(self, names: Sequence[str], start_ms: int, end_ms: int, /) -> Mapping[str, int]:
+        """Return when the last that overlaps [start, end) ends, of those that have any."""
+
+    def counts(self, names: Sequence[str], start_ms: int, end_ms: int, /) -> Mapping[str, int]:
+        """Return how many overlap [start, end), of those that have any."""
+
+
+class OneByOne:
+    """``Many``, where there is no better way than to ask for one after the other."""
+
+    def __init__(self, busy: Busy) -> None:
+        self._busy = busy
+
+    def until(self, names: Sequence[str], start_ms: int, end_ms: int) -> Mapping[str, int]:
+        """Return when the last that overlaps [start, end) ends."""
+        ends = {name: [e for _, e, _ in self._busy(name, start_ms, end_ms)] for name in names}
+        return {name: max(found) for name, found in ends.items() if found}
+
+    def counts(self, names: Sequence[str], start_ms: int, end_ms: int) -> Mapping[str, int]:
+        """Return how many overlap [start, end)."""
+        return {name: sum(1 for _ in self._busy(name, start_ms, end_ms)) for name in names}
 
 
 def nothing(_resource: str, _start_ms: int, _end_ms: int) -> Iterable[Taken]:

@@ -7,7 +7,8 @@ CREATE TABLE resources (
     name TEXT,
     is_group INTEGER NOT NULL,         -- 1: booked by booking its members
     region TEXT,                       -- country-subdivision of its public holidays; NULL: none
-    retired INTEGER NOT NULL           -- 1: it can no longer be booked
+    retired INTEGER NOT NULL,          -- 1: it can no longer be booked
+    rules TEXT NOT NULL                -- digest of its rules, so that they need not be read to be known
 ) STRICT;
 CREATE INDEX resources_in_use ON resources (id) WHERE retired = 0;
 CREATE INDEX resources_by_region ON resources (region) WHERE retired = 0 AND region IS NOT NULL;
@@ -25,8 +26,13 @@ CREATE TABLE bookings (
     undecided INTEGER NOT NULL,        -- requests without a decision, as far as this node knows
     flagged INTEGER NOT NULL           -- 1: outside rules that were changed later, or overbooked
 ) STRICT;
-CREATE INDEX bookings_by_time ON bookings (begins, id);
+-- With what tells whether one is still on, so that those which are over are passed without a look.
+CREATE INDEX bookings_by_time ON bookings (begins, id, ends, status);
 CREATE INDEX bookings_by_person ON bookings (requester, begins, id);
+-- What overlaps an instant begins less than four hours before it, or is one of these few.
+CREATE INDEX bookings_long ON bookings (begins, id) WHERE ends - begins > 14400000;
+CREATE INDEX bookings_long_by_person ON bookings (requester, begins, id)
+    WHERE ends - begins > 14400000;
 CREATE INDEX bookings_held ON bookings (held_until) WHERE status = 'held';
 CREATE INDEX bookings_undecided ON bookings (id) WHERE undecided > 0;
 CREATE INDEX bookings_flagged ON bookings (id) WHERE flagged = 1;
@@ -48,13 +54,16 @@ CREATE TABLE booking_places (
     held_until INTEGER,
     PRIMARY KEY (booking, resource)
 ) STRICT, WITHOUT ROWID;
--- All of a resource in a window. No booking is longer than 31 days, so what overlaps an instant
--- begins in the 31 days before it.
+-- All of a resource in a window.
 CREATE INDEX booking_places_by_time ON booking_places (resource, begins, booking);
 -- What takes a place: every decision and every search walks along it, and finds all it needs there.
 CREATE INDEX booking_places_taken
     ON booking_places (resource, begins, booking, ends, status, held_until)
     WHERE status IN ('requested', 'held', 'confirmed');
+-- What is longer than four hours, of any status; no booking is longer than 31 days.
+CREATE INDEX booking_places_long
+    ON booking_places (resource, begins, booking, ends, status, held_until)
+    WHERE ends - begins > 14400000;
 
 -- Hub: in which time records concern every device of their site. Within it a row of scope stands
 -- for all of them, under the name of the site with a star before it.

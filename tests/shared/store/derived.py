@@ -87,7 +87,11 @@ def differences(db: sqlite3.Connection) -> list[str]:
     """Return in words what does not follow from the journal and the bases; call it at rest."""
     node = nodes.load(db)
     assert node is not None
-    return list(_Database(db, node).differences())
+    held = _Database(db, node)
+    try:
+        return list(held.differences())
+    finally:
+        held.close()
 
 
 class _Database:
@@ -96,6 +100,8 @@ class _Database:
     def __init__(self, db: sqlite3.Connection, node: Node) -> None:
         self._db = db
         self._node = node
+        self._second = database.connect(":memory:")
+        database.migrate(self._second)
         logs = {log.id: log for log in node.logs.values()}
         self._named: dict[int, tuple[str, str, str]] = {
             row: (kind, subject, site)
@@ -118,6 +124,10 @@ class _Database:
             row: Record(kind, subject, site, held.get(row, {}))
             for row, (kind, subject, site) in self._named.items()
         }
+
+    def close(self) -> None:
+        """Drop what was written beside it, to compare with."""
+        self._second.close()
 
     def differences(self) -> Iterator[str]:
         """Compare everything."""
@@ -252,17 +262,14 @@ class _Database:
 
     def _rows(self) -> Iterator[str]:
         """Typed rows are their records; written by production into a database of their own."""
-        second = database.connect(":memory:")
-        database.migrate(second)
         for kind in KINDS.values():
             mine = [r for r in self._records.values() if r.kind == kind.name and r.registers]
-            typed.write(second, kind.table, ((None, kind.row(r)) for r in mine), Tally())
-            yield from self._compare(kind.table, _table(second, kind.table), {})
+            typed.write(self._second, kind.table, ((None, kind.row(r)) for r in mine), Tally())
+            yield from self._compare(kind.table, _table(self._second, kind.table), {})
             if kind.parts is not None:
                 for record in mine:
-                    typed.replace(second, kind.parts, (), kind.part_rows(record))
-                yield from self._compare(kind.parts, _table(second, kind.parts), {})
-        second.close()
+                    typed.replace(self._second, kind.parts, (), kind.part_rows(record))
+                yield from self._compare(kind.parts, _table(self._second, kind.parts), {})
 
     def _counted(self) -> list[Event]:
         """Agent: own events but those refused, and what it heard that is more than parked."""
@@ -289,15 +296,12 @@ class _Database:
             kind = KINDS.get(record_kind(event.header.kind))
             for side in kind.side_rows(event) if kind else ():
                 made[side.table].append(side.row)
-        second = database.connect(":memory:")
-        database.migrate(second)
         for table in (t for kind in KINDS.values() for t in kind.side_tables):
             tally = Tally()
-            typed.upsert(second, table, made[table], tally)
-            tally.write(second)
+            typed.upsert(self._second, table, made[table], tally)
+            tally.write(self._second)
             also = {} if is_ordered else _alternatives(table, made[table])
-            yield from self._compare(table, _table(second, table), also)
-        second.close()
+            yield from self._compare(table, _table(self._second, table), also)
 
     def _compare(
         self, table: Table, wanted: Mapping[Row, Row], also: Mapping[Row, set[Row]]

@@ -1,17 +1,17 @@
-"""The page about bookings names tests; each of them is here."""
+"""The page about bookings names tests; each of them is written."""
 
 import re
 from pathlib import Path
 
-HERE = Path(__file__).parent
-PAGE = HERE.parents[3] / "docs" / "bookings.md"
+TESTS = Path(__file__).parents[3]
+PAGE = TESTS.parent / "docs" / "bookings.md"
 
 
-def test_every_test_that_the_page_names_is_here() -> None:
+def test_every_test_that_the_page_names_is_written() -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGE.read_text()))
     written = {
         name
-        for file in HERE.glob("test_*.py")
+        for file in TESTS.rglob("test_*.py")
         for name in re.findall(r"def (\w+)", file.read_text())
     }
     assert len(named) > 50
