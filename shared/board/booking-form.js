@@ -18,7 +18,10 @@ const MINUTES = 30;
 class BookingForm extends HTMLElement {
   attach(board) {
     this.board = board;
-    this.dialog = element("dialog", { class: "sheet small", "aria-labelledby": "booking-form-title" });
+    this.dialog = element("dialog", {
+      class: "sheet small",
+      "aria-labelledby": "booking-form-title",
+    });
     this.append(this.dialog);
   }
 
@@ -48,7 +51,8 @@ class BookingForm extends HTMLElement {
       this.when,
       this.choice,
       this.more(),
-      this.isAgent && element("p", { class: "muted", text: "The hub decides; here it is a request." }),
+      this.isAgent &&
+        element("p", { class: "muted", text: "The hub decides; here it is a request." }),
       this.answer,
       this.report,
       element(

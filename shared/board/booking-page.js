@@ -47,7 +47,8 @@ class BookingPage extends HTMLElement {
       move: (id, from, to, start) => this.move(id, from, to, start),
       turn: (direction) => bar.step(direction),
     });
-    for (const topic of ["resources", "node", "connection"]) board.store.watch(topic, () => this.look());
+    for (const topic of ["resources", "node", "connection"])
+      board.store.watch(topic, () => this.look());
     board.route.watch(() => this.look());
     PHONE.addEventListener("change", () => this.look());
     setInterval(() => this.look(), MINUTE_MS); // today becomes another day

@@ -1,6 +1,15 @@
 // When a resource is open, as its rules say: local wall time in, instants out.
 
-import { MINUTE_MS, clockText, firstAt, isZone, localOf, plusDays, timeText, weekday } from "./zone-clock.js";
+import {
+  MINUTE_MS,
+  clockText,
+  firstAt,
+  isZone,
+  localOf,
+  plusDays,
+  timeText,
+  weekday,
+} from "./zone-clock.js";
 
 export const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const STEP_MIN = 15;
@@ -54,7 +63,11 @@ export function openWithin(resource, start, end) {
     else merged.push({ ...interval });
   }
   return merged
-    .map((one) => ({ start: Math.max(one.start, start), end: Math.min(one.end, end), opens: one.start }))
+    .map((one) => ({
+      start: Math.max(one.start, start),
+      end: Math.min(one.end, end),
+      opens: one.start,
+    }))
     .filter((one) => one.start < one.end);
 }
 

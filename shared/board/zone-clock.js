@@ -168,5 +168,7 @@ export function spanText(start, end, zone) {
   const until = clockText(to.minutes);
   const isSame = from.day === to.day || end === firstAt(plusDays(from.day, 1), 0, zone);
   const head = `${dayText(from.day)}, ${clockText(from.minutes)}–`;
-  return isSame ? head + (to.minutes === 0 ? "24:00" : until) : `${head}${dayText(to.day)}, ${until}`;
+  return isSame
+    ? head + (to.minutes === 0 ? "24:00" : until)
+    : `${head}${dayText(to.day)}, ${until}`;
 }
