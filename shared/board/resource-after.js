@@ -76,7 +76,10 @@ export function retireSection(board, resource, done) {
         return;
       }
       isWarned = true;
-      problem.show({ title: `${bookings} booked ahead`, detail: "Move them first, or cancel them." });
+      problem.show({
+        title: `${bookings} booked ahead`,
+        detail: "Move them first, or cancel them.",
+      });
       button.textContent = `Cancel ${bookings} booked ahead, and take it out of use`;
     }
   };
