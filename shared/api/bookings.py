@@ -177,11 +177,10 @@ def listed(
             found += reading.query(text, who, *place, end, start, limit, *padded)
         return iter(found)
 
-    found: Iterable[Place]
     if attention:
-        found = walk(OF_ATTENTION, "")
-    elif names:
-        found = heapq.merge(
+        return list(reading.query(OF_ATTENTION, "", *first, end, start, limit, *padded))
+    if names:
+        found: Iterable[Place] = heapq.merge(
             *(walk(OF_RESOURCE, name) for name in dict.fromkeys(names))
         )
     else:

@@ -59,7 +59,12 @@ class BookingAgenda extends HTMLElement {
     return element(
       "li",
       { class: "task" },
-      element("div", { class: "task-lines" }, open, element("span", {}, bookingMarks(booking))),
+      element(
+        "div",
+        { class: "task-lines" },
+        open,
+        element("span", { class: "current-line" }, bookingMarks(booking)),
+      ),
     );
   }
 }

@@ -25,7 +25,9 @@ export function fillBlock(board, place, booking) {
   button.title = `${look.word}${until}: ${title}, ${from}–${to}`;
   button.setAttribute(
     "aria-label",
-    [look.word + until, title, whenOf(booking), names, booking.requester].filter(Boolean).join(", "),
+    [look.word + until, title, whenOf(booking), names, booking.requester]
+      .filter(Boolean)
+      .join(", "),
   );
   rebuild(
     button,

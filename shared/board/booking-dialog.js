@@ -137,7 +137,12 @@ class BookingDialog extends HTMLElement {
     const text = overbooked
       ? "It stands, though its place was promised twice: move or cancel one of them."
       : "It stands, though the rules were changed since: move it, or leave it.";
-    return element("div", { class: "needs-note" }, element("b", { text }), reasonList(this.board, outside));
+    return element(
+      "div",
+      { class: "needs-note" },
+      element("b", { text }),
+      reasonList(this.board, outside),
+    );
   }
 
   refused(booking) {
@@ -202,8 +207,7 @@ class BookingDialog extends HTMLElement {
   askCancel() {
     this.move.hidden = true;
     const form = cancelForm({
-      cancel: (reason) =>
-        this.send("DELETE", `${this.path}?reason=${encodeURIComponent(reason)}`),
+      cancel: (reason) => this.send("DELETE", `${this.path}?reason=${encodeURIComponent(reason)}`),
       keep: () => {
         rebuild(this.asking);
         this.view.querySelector('[data-action="cancel"]')?.focus();
@@ -223,7 +227,9 @@ class BookingDialog extends HTMLElement {
       rebuild(this.asking);
       this.show();
       this.board.announcer.say(
-        booking.tentative ? "Asked for; the hub decides." : `${bookingMarks(booking)[0].textContent}.`,
+        booking.tentative
+          ? "Asked for; the hub decides."
+          : `${bookingMarks(booking)[0].textContent}.`,
       );
       if (!ALIVE.has(booking.status)) this.dialog.querySelector(".close").focus();
     } catch (problem) {

@@ -33,6 +33,8 @@ export function followPointer(calendar, { book, move }) {
 
   addEventListener("pointermove", (event) => {
     if (!drag) return;
+    // The button was let go outside the window.
+    if (event.buttons === 0) return void end();
     const far = Math.hypot(event.clientX - drag.x, event.clientY - drag.y);
     if (!drag.hasMoved && far < STILL_PX) return;
     if (!drag.hasMoved) begin();

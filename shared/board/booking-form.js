@@ -18,7 +18,10 @@ const MINUTES = 30;
 class BookingForm extends HTMLElement {
   attach(board) {
     this.board = board;
-    this.dialog = element("dialog", { class: "sheet small", "aria-labelledby": "booking-form-title" });
+    this.dialog = element("dialog", {
+      class: "sheet small",
+      "aria-labelledby": "booking-form-title",
+    });
     this.append(this.dialog);
   }
 
@@ -48,7 +51,8 @@ class BookingForm extends HTMLElement {
       this.when,
       this.choice,
       this.more(),
-      this.isAgent && element("p", { class: "muted", text: "The hub decides; here it is a request." }),
+      this.isAgent &&
+        element("p", { class: "muted", text: "The hub decides; here it is a request." }),
       this.answer,
       this.report,
       element(
@@ -131,17 +135,37 @@ class BookingForm extends HTMLElement {
   }
 
   async take(slot) {
-    const minutes = Math.round((Date.parse(slot.end) - Date.parse(slot.start)) / MINUTE_MS);
+    await this.send(this.bodyOf(slot));
+  }
+
+  bodyOf({ resources, start, end }) {
+    const minutes = Math.round((Date.parse(end) - Date.parse(start)) / MINUTE_MS);
     const hold = Number(this.form.elements.hold.value) * 60;
-    await this.send(this.body(slot.resources, { start: slot.start, minutes }, hold));
+    return this.body(resources, { start, minutes }, hold);
+  }
+
+  /** In place of one of a series: the report of the others stays. */
+  async takeInstead(slot) {
+    const body = this.bodyOf(slot);
+    try {
+      const { body: booked } = await this.post(body);
+      this.board.store.put("bookings", booked);
+      this.board.announcer.say(`Booked: ${whenOf(booked)}.`);
+      return true;
+    } catch (problem) {
+      this.answer.show(problem);
+      return false;
+    }
+  }
+
+  post(body) {
+    return this.board.api.send("POST", "/api/bookings", body, { key: this.key.of(body) });
   }
 
   async send(body) {
     this.last = body;
     try {
-      const { body: booked } = await this.board.api.send("POST", "/api/bookings", body, {
-        key: this.key.of(body),
-      });
+      const { body: booked } = await this.post(body);
       if (booked.occurrences) this.showReport(booked.occurrences);
       else this.finish(booked);
     } catch (problem) {
@@ -154,10 +178,12 @@ class BookingForm extends HTMLElement {
   showReport(occurrences) {
     this.answer.clear();
     this.report.replaceChildren(
-      seriesReport(this.board, occurrences, (slot) => this.take(slot)),
+      seriesReport(this.board, occurrences, (slot) => this.takeInstead(slot)),
     );
     this.report.scrollIntoView({ block: "nearest" });
     const booked = occurrences.filter((one) => one.accepted).length;
+    // What was booked is not asked for again by one press more.
+    if (booked > 0) this.form.querySelector("button.primary").hidden = true;
     this.board.announcer.say(`${booked} of ${occurrences.length} booked.`);
   }
 

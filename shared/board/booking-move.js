@@ -85,7 +85,11 @@ class BookingMove extends HTMLElement {
 }
 
 function bodyOf({ resources, start, end }) {
-  return { resources, start, minutes: Math.round((Date.parse(end) - Date.parse(start)) / MINUTE_MS) };
+  return {
+    resources,
+    start,
+    minutes: Math.round((Date.parse(end) - Date.parse(start)) / MINUTE_MS),
+  };
 }
 
 customElements.define("booking-move", BookingMove);

@@ -26,7 +26,8 @@ class BookingNeeds extends HTMLElement {
       () => element("li", { class: "card" }),
       (row, booking) => this.fill(row, booking),
     );
-    for (const topic of ["bookings", "node", "resources"]) board.store.watch(topic, () => this.show());
+    for (const topic of ["bookings", "node", "resources"])
+      board.store.watch(topic, () => this.show());
   }
 
   show() {
@@ -58,7 +59,8 @@ class BookingNeeds extends HTMLElement {
         class: "muted",
         text: `${whenOf(booking)} · ${namesOf(this.board.store, booking.resources)}`,
       }),
-      reasons.length > 0 && element("p", { class: "needs-why", text: reasonText(this.board.store, reasons[0]) }),
+      reasons.length > 0 &&
+        element("p", { class: "needs-why", text: reasonText(this.board.store, reasons[0]) }),
       isRefusal && done,
     );
   }

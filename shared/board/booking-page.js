@@ -5,12 +5,13 @@ import "./booking-bar.js";
 import "./booking-calendar.js";
 import "./booking-find.js";
 import "./booking-needs.js";
+import { isSettled } from "./booking-refusals.js";
 import { BookingWindow } from "./booking-window.js";
 import { element } from "./dom.js";
 import { waitingText } from "./notices.js";
 import { allMembers, groupsWith, plainResources } from "./resource-groups.js";
 import { openWithin } from "./resource-hours.js";
-import { dayOf, localOf, mondayOf, plusDays } from "./zone-clock.js";
+import { MINUTE_MS, dayOf, localOf, mondayOf, plusDays } from "./zone-clock.js";
 
 const PHONE = matchMedia("(max-width: 899px)");
 const COLUMNS_FIRST = 4; // beside each other before anybody has chosen
@@ -46,9 +47,11 @@ class BookingPage extends HTMLElement {
       move: (id, from, to, start) => this.move(id, from, to, start),
       turn: (direction) => bar.step(direction),
     });
-    for (const topic of ["resources", "node", "connection"]) board.store.watch(topic, () => this.look());
+    for (const topic of ["resources", "node", "connection"])
+      board.store.watch(topic, () => this.look());
     board.route.watch(() => this.look());
     PHONE.addEventListener("change", () => this.look());
+    setInterval(() => this.look(), MINUTE_MS); // today becomes another day
   }
 
   head() {
@@ -124,7 +127,7 @@ class BookingPage extends HTMLElement {
     const { isWeek } = this.shown;
     const { store } = this.board;
     // What is asked of a group stands with each of its members.
-    const bookings = this.window.list.map((one) => withMembers(store, one));
+    const bookings = this.window.list.filter(isOfUse).map((one) => withMembers(store, one));
     const isAgenda = isWeek && PHONE.matches;
     this.calendar.hidden = isAgenda;
     this.agenda.hidden = !isAgenda;
@@ -142,6 +145,11 @@ class BookingPage extends HTMLElement {
     const isSame = start === Date.parse(booking.start) && from.resource.id === to.resource.id;
     if (!isSame) this.board.openBookingMove(booking, { start, resources });
   }
+}
+
+/** A refusal takes no place: it shows until somebody has dealt with it, or its time has come. */
+function isOfUse({ id, status, end }) {
+  return status !== "refused" || (Date.parse(end) > Date.now() && !isSettled(id));
 }
 
 /** Those by the same clock stand together, so that each clock is written once. */

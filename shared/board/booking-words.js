@@ -13,7 +13,7 @@ const STATUSES = {
   "no-show": { word: "Nobody came", shape: "away", tone: "quiet" },
 };
 const OVERBOOKED = { word: "Overbooked", shape: "layers", tone: "bad" };
-const OUTSIDE = { word: "Outside the rules", shape: "triangle", tone: "warn" };
+const OUTSIDE = { word: "Outside rules", shape: "triangle", tone: "warn" };
 const ASKED = { word: "Change requested", shape: "ring", tone: "waiting" };
 
 /** Those that can still be moved or cancelled. */

@@ -34,7 +34,10 @@ export function affectedList(board, affected) {
     "section",
     { class: "needs-note", role: "alert" },
     element("h3", { text: `Saved. ${many} outside the new rules` }),
-    element("p", { class: "muted", text: "They stay confirmed. Somebody has to move them, or leave them." }),
+    element("p", {
+      class: "muted",
+      text: "They stay confirmed. Somebody has to move them, or leave them.",
+    }),
     list,
   );
 }
@@ -67,10 +70,16 @@ export function retireSection(board, resource, done) {
       board.announcer.say(`${resource.name || resource.id} is out of use.`);
       done();
     } catch (error) {
-      problem.show(error);
       const { bookings } = error.facts ?? {};
-      if (error.status !== 409 || !bookings) return;
+      if (error.status !== 409 || !bookings) {
+        problem.show(error);
+        return;
+      }
       isWarned = true;
+      problem.show({
+        title: `${bookings} booked ahead`,
+        detail: "Move them first, or cancel them.",
+      });
       button.textContent = `Cancel ${bookings} booked ahead, and take it out of use`;
     }
   };

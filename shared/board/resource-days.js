@@ -30,7 +30,10 @@ function row({ first, last, hours, cause, note }) {
     "div",
     { class: "day-row" },
     field("First day", element("input", { type: "date", value: first, data: { part: "first" } })),
-    field("Last day", element("input", { type: "date", value: last ?? "", data: { part: "last" } })),
+    field(
+      "Last day",
+      element("input", { type: "date", value: last ?? "", data: { part: "last" } }),
+    ),
     field(
       "Hours",
       element("input", {
@@ -49,10 +52,7 @@ function row({ first, last, hours, cause, note }) {
         ),
       ),
     ),
-    field(
-      "Note",
-      element("input", { value: note ?? "", maxlength: 200, data: { part: "note" } }),
-    ),
+    field("Note", element("input", { value: note ?? "", maxlength: 200, data: { part: "note" } })),
     remove,
   );
   remove.addEventListener("click", () => {

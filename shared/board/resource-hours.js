@@ -1,6 +1,15 @@
 // When a resource is open, as its rules say: local wall time in, instants out.
 
-import { MINUTE_MS, clockText, firstAt, localOf, plusDays, timeText, weekday } from "./zone-clock.js";
+import {
+  MINUTE_MS,
+  clockText,
+  firstAt,
+  isZone,
+  localOf,
+  plusDays,
+  timeText,
+  weekday,
+} from "./zone-clock.js";
 
 export const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const STEP_MIN = 15;
@@ -54,7 +63,11 @@ export function openWithin(resource, start, end) {
     else merged.push({ ...interval });
   }
   return merged
-    .map((one) => ({ start: Math.max(one.start, start), end: Math.min(one.end, end), opens: one.start }))
+    .map((one) => ({
+      start: Math.max(one.start, start),
+      end: Math.min(one.end, end),
+      opens: one.start,
+    }))
     .filter((one) => one.start < one.end);
 }
 
@@ -95,7 +108,8 @@ export function snap(resource, ms) {
 
 /** For people: "Europe/Berlin, now 14:05". */
 export function zoneText(zone, nowMs) {
-  return `${zone.replaceAll("_", " ")}, now ${timeText(nowMs, zone)}`;
+  const name = isZone(zone) ? zone.replaceAll("_", " ") : `UTC (this browser knows no ${zone})`;
+  return `${name}, now ${timeText(nowMs, zone)}`;
 }
 
 /** "23 h: the clock goes forward", or nothing on a plain day. */

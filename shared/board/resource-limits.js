@@ -18,7 +18,14 @@ const LIMITS = {
 /** @param {object|null} limits null: of a new resource */
 export function limitFields(limits) {
   const number = (name, value, least = 0) =>
-    element("input", { type: "number", name, min: least, step: "any", value, inputmode: "decimal" });
+    element("input", {
+      type: "number",
+      name,
+      min: least,
+      step: "any",
+      value,
+      inputmode: "decimal",
+    });
   return element(
     "fieldset",
     { class: "form" },
@@ -27,7 +34,11 @@ export function limitFields(limits) {
       "div",
       { class: "pair" },
       field("At the same time", number("capacity", limits?.capacity ?? 1, 1), "bookings"),
-      field("Starts every", number("grid", limits?.grid?.minutes ?? ""), "minutes; empty: any time"),
+      field(
+        "Starts every",
+        number("grid", limits?.grid?.minutes ?? ""),
+        "minutes; empty: any time",
+      ),
       Object.entries(LIMITS).map(([name, { label, hint, unit, first }]) =>
         field(label, number(name, limits ? limits[name] / unit : first), hint),
       ),

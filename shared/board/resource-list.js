@@ -20,7 +20,12 @@ class ResourceList extends HTMLElement {
         "div",
         { class: "form" },
         this.list,
-        element("div", { class: "booking-actions" }, this.add("New resource", false), this.add("New group", true)),
+        element(
+          "div",
+          { class: "booking-actions" },
+          this.add("New resource", false),
+          this.add("New group", true),
+        ),
       ),
     );
     this.show();

@@ -35,7 +35,9 @@ export function weekFields(week) {
 
 /** @returns {Record<string, string[]>} what was written */
 export function weekOf(form) {
-  return Object.fromEntries(WEEK.map((day, n) => [day, spansOf(form.elements[day].value, DAYS[n])]));
+  return Object.fromEntries(
+    WEEK.map((day, n) => [day, spansOf(form.elements[day].value, DAYS[n])]),
+  );
 }
 
 /**
@@ -48,6 +50,9 @@ export function spansOf(text, where) {
     const [from, to, more] = span.split("-").map(minutesOf);
     if (from === null || to === null || to === undefined || more !== undefined)
       throw new Error(`${where}: “${span}” are no hours. Write 09:00-17:00.`);
-    return span.split("-").map((one) => one.padStart(5, "0")).join("-");
+    return span
+      .split("-")
+      .map((one) => one.padStart(5, "0"))
+      .join("-");
   });
 }

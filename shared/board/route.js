@@ -65,14 +65,20 @@ export class Route {
 
   /** The address of the tasks, narrowed. */
   static toTasks(filters = {}) {
-    const set = Object.entries(filters).filter(([name, value]) => NARROWING.includes(name) && value);
+    const set = Object.entries(filters).filter(
+      ([name, value]) => NARROWING.includes(name) && value,
+    );
     return ["#tasks", new URLSearchParams(set).toString()].filter(Boolean).join("&");
   }
 
   /** The address of the bookings of some resources, on a day or in its week. */
   static toBookings({ resources = [], day = null, isWeek = false } = {}) {
     const names = resources.map(encodeURIComponent).join(",");
-    const parts = [names ? `#bookings=${names}` : "#bookings", day && `day=${day}`, isWeek && "week"];
+    const parts = [
+      names ? `#bookings=${names}` : "#bookings",
+      day && `day=${day}`,
+      isWeek && "week",
+    ];
     return parts.filter(Boolean).join("&");
   }
 

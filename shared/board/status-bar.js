@@ -32,7 +32,12 @@ class StatusBar extends HTMLElement {
       "Skerry",
     );
     this.views = Object.entries(VIEWS).map(([view, { word, href }]) =>
-      element("a", { href, data: { view } }, word, view === "bookings" && attentionCount(this.store)),
+      element(
+        "a",
+        { href, data: { view } },
+        word,
+        view === "bookings" && attentionCount(this.store),
+      ),
     );
     const views = element("nav", { class: "views", "aria-label": "Pages" }, this.views);
     const docs = element("a", { class: "docs-link", href: "/docs", text: "API" });

@@ -14,7 +14,7 @@ function format(zone) {
   let found = formats.get(zone);
   if (!found) {
     found = new Intl.DateTimeFormat("en-US", {
-      timeZone: zone,
+      timeZone: isZone(zone) ? zone : "UTC",
       calendar: "gregory",
       hourCycle: "h23",
       year: "numeric",
@@ -29,10 +29,10 @@ function format(zone) {
   return found;
 }
 
-/** Whether this browser knows the zone. */
+/** Whether this browser knows the zone; of one that it does not know, UTC is shown and said. */
 export function isZone(zone) {
   try {
-    return Boolean(format(zone));
+    return Boolean(new Intl.DateTimeFormat("en-US", { timeZone: zone }));
   } catch {
     return false;
   }
@@ -168,5 +168,7 @@ export function spanText(start, end, zone) {
   const until = clockText(to.minutes);
   const isSame = from.day === to.day || end === firstAt(plusDays(from.day, 1), 0, zone);
   const head = `${dayText(from.day)}, ${clockText(from.minutes)}–`;
-  return isSame ? head + (to.minutes === 0 ? "24:00" : until) : `${head}${dayText(to.day)}, ${until}`;
+  return isSame
+    ? head + (to.minutes === 0 ? "24:00" : until)
+    : `${head}${dayText(to.day)}, ${until}`;
 }
