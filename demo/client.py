@@ -22,6 +22,7 @@ class Refused(DemoFailed):
         detail = answer.get("detail") if isinstance(answer, dict) else None
         super().__init__(f"{method} {path}: {status} {detail or answer}")
         self.status = status
+        self.answer = answer
 
 
 class Api:

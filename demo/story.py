@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from demo import connected, island, merged
+from demo import clinic, connected, island, merged
 from demo.errors import DemoFailed
 from demo.report import ConflictCounts, StepResult, TaskCounts, count_tasks
 from demo.world import World
@@ -21,14 +21,18 @@ STORY: tuple[tuple[str, str, Act], ...] = (
     ("report", "", connected.report),
     ("button", "", connected.press_button),
     ("mqtt", "", connected.hear_machine),
+    ("clinic", "", clinic.open_clinic),
+    ("booking", "", clinic.book),
     ("queue", "The links of robot and tablet are cut", island.fill_queue),
     ("cut", "", island.cut),
     ("blind-change", "", island.change_blindly),
     ("offline-report", "", island.report_offline),
+    ("offline-booking", "", clinic.ask_offline),
     ("offline-submit", "", island.submit_offline),
     ("offline-queue", "", island.run_queue),
     ("mend", "The links are mended", merged.mend),
     ("outcomes", "", merged.merge_tasks),
+    ("decisions", "", clinic.decide),
     ("conflict", "", merged.see_conflict),
     ("resolve", "", merged.resolve),
     ("history", "", merged.keep_history),

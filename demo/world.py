@@ -1,5 +1,6 @@
 """What the steps of the story share: the nodes as their people see them, and what was promised."""
 
+import datetime
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -52,6 +53,9 @@ class World:
         self.ledger = Ledger()
         self.queued: set[str] = set()
         """Tasks of the queue that had not begun when the robot held all of it, by name."""
+        self.tomorrow = datetime.date.min
+        self.asked: dict[str, str] = {}
+        """Bookings that the tablet asked for while it was cut off, by title."""
         self.tell = tell
         self._fleet = fleet
 

@@ -66,11 +66,19 @@ class Invalid(Rejected):
 
 
 class NoToken(Rejected):
-    """No bearer token, or one that this node does not know."""
+    """No token, or one that this node does not know.
+
+    Attributes:
+        challenge: How one can be given, as ``WWW-Authenticate`` says it.
+    """
 
     status = 401
     problem = "no-token"
     title = "Token required"
+
+    def __init__(self, detail: str, challenge: str = "Bearer") -> None:
+        super().__init__(detail)
+        self.challenge = challenge
 
 
 class Forbidden(Rejected):

@@ -109,7 +109,7 @@ def _adapter(route: Route, context: NodeContext) -> Handler:
     """Return aiohttp's handler of a route."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        actor = "" if route.is_open else auth.require(request, context.tokens)
+        actor = "" if route.is_open else _actor(route, request, context)
         if route.query is None and route.path.startswith("/api/"):
             # A filter where none is taken would be a silent lie about what the answer shows.
             body.query(request, NoQuery)
@@ -117,6 +117,10 @@ def _adapter(route: Route, context: NodeContext) -> Handler:
         return response(answer) if isinstance(answer, Answer) else answer
 
     return handle
+
+
+def _actor(route: Route, request: web.Request, context: NodeContext) -> str:
+    return auth.require(request, context.tokens, takes_password=route.takes_password)
 
 
 def response(answer: Answer) -> web.Response:

@@ -5,6 +5,8 @@ page cannot forge ``Host`` (DNS rebinding shows another name there) or ``Origin`
 so both must name this node; a WebSocket is guarded alike, since no CORS rule stops it.
 """
 
+import base64
+import binascii
 import hmac
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,6 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from shared.errors import Forbidden, NoToken
 
+BASIC = 'Basic realm="Skerry", charset="UTF-8"'
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -34,18 +37,43 @@ def bearer(request: web.Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def require(request: web.Request, tokens: Mapping[str, str]) -> str:
+def password(request: web.Request) -> str | None:
+    """Return the password of the ``Authorization`` header, whatever the user's name; or None."""
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        _, colon, word = base64.b64decode(given.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return word if colon else None
+
+
+def require(
+    request: web.Request, tokens: Mapping[str, str], *, takes_password: bool = False
+) -> str:
     """Return the actor of a request.
+
+    Args:
+        request: The request.
+        tokens: Token by actor.
+        takes_password: Whether the token may come as the password of HTTP Basic: calendar programs
+            cannot send another. Elsewhere it may not: a browser would send it along unasked.
 
     Raises:
         NoToken: None given, or one that this node does not know.
     """
+    challenge = BASIC if takes_password else "Bearer"
     token = bearer(request)
+    if token is None and takes_password:
+        token = password(request)
     if token is None:
-        raise NoToken("send Authorization: Bearer and a token of this node")
+        how = ", or the token as the password of HTTP Basic" if takes_password else ""
+        message = f"send Authorization: Bearer and a token of this node{how}"
+        raise NoToken(message, challenge)
     actor = actor_of(token, tokens)
     if actor is None:
-        raise NoToken("this node does not know the token")
+        raise NoToken("this node does not know the token", challenge)
     return actor
 
 

@@ -37,7 +37,10 @@ def describe(routes: Iterable[Route], *, version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "password": {"type": "http", "scheme": "basic"},
+            },
         },
         "security": [{"token": []}],
     }
@@ -74,6 +77,8 @@ def _operation(route: Route, known: dict[str, Any], components: dict[str, Any]) 
         }
     if route.is_open:
         operation["security"] = []
+    elif route.takes_password:
+        operation["security"] = [{"token": []}, {"password": []}]
     return operation
 
 

@@ -97,7 +97,7 @@ def of_rejected(error: Rejected) -> web.Response:
     if isinstance(error, Busy):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, NoToken):
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = error.challenge
     return response(problem, headers)
 
 

@@ -61,6 +61,7 @@ class Route:
         answer_type: Content type of a success.
         headers: Names of headers that a success carries.
         is_open: No token needed.
+        takes_password: The token may be given as the password of HTTP Basic, too.
         is_conditional: Takes ``If-Match``.
     """
 
@@ -76,6 +77,7 @@ class Route:
     answer_type: str = "application/json"
     headers: tuple[str, ...] = ()
     is_open: bool = False
+    takes_password: bool = False
     is_conditional: bool = False
 
     @property

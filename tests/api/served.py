@@ -12,7 +12,16 @@ from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
 
 from agent import booking_routes as agent_bookings
 from hub import api as hub_api
-from hub import asking, booking_routes, fleet, outbox, resource_routes, schedules, webhooks
+from hub import (
+    asking,
+    booking_routes,
+    calendar_routes,
+    fleet,
+    outbox,
+    resource_routes,
+    schedules,
+    webhooks,
+)
 from hub.retry import retry
 from hub.settings import Webhook
 from shared.api import task_actions
@@ -159,6 +168,7 @@ async def serve_node(
             *hub_api.routes(lambda: CONNECTED),
             *schedules.ROUTES,
             *(booking_routes.ROUTES if role == "hub" else agent_bookings.ROUTES),
+            *(calendar_routes.ROUTES if role == "hub" else ()),
             *(resource_routes.ROUTES if role == "hub" else ()),
             *webhooks.routes(hooks),
             *more,

@@ -59,7 +59,7 @@ async def test_the_story_happens_and_is_told_in_one_line() -> None:
     assert (line.tasks.lost, line.tasks.run_twice) == (0, 0)
     assert line.conflicts == Conflicts(opened=1, resolved=1)
     assert line.seconds < 60
-    for name in ("offline-queue", "conflict", "history", "converge"):
+    for name in ("booking", "offline-queue", "decisions", "conflict", "history", "converge"):
         assert name in {step.name for step in line.steps}
 
 

@@ -173,6 +173,25 @@ def stands(record: Record) -> Booking | None:
     return msgspec.structs.replace(booking, status=Status.EXPIRED)
 
 
+def revision(record: Record) -> int:
+    """Return how often a decision, or a hold that ran out, changed the booking; it only rises."""
+    changed = sum(
+        decision.booking.changed_by == decision.request
+        for decision in (_decision(event.body_bytes) for event in _decisions(record))
+    )
+    return changed + len(record.register(EXPIRED).siblings)
+
+
+def created_ms(first: Event) -> int:
+    """Return when the request that made a booking was made, by its author's clock."""
+    return _ms(first)
+
+
+def changed_ms(record: Record) -> int:
+    """Return when anything was last said of it, by its author's clock."""
+    return max(_ms(e) for register in record.registers.values() for e in register.siblings)
+
+
 def shown(record: Record) -> Booking | None:
     """Return a booking as it is shown: requested, until the hub has decided."""
     booking = stands(record)
