@@ -2,8 +2,9 @@
 
 The hub cannot know what the device did with them after the last word it had. A task that declares
 a second run harmless (``requeue``) is given to the device again, unless a former holder has done
-it; any other becomes unknown, for a person to settle. Its allocation stays, so that a late report of the old journal finds its claim.
-What needed a permit and had none was not started: the hub takes it back.
+it; any other becomes unknown, for a person to settle. Its allocation stays, so that a late report
+of the old journal finds its claim. What needed a permit and had none was not started: the hub takes
+it back.
 """
 
 import msgspec
