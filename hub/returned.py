@@ -1,9 +1,10 @@
 """A device that came back under a new journal: what becomes of the tasks of the old one.
 
 The hub cannot know what the device did with them after the last word it had. A task that declares
-a second run harmless (``requeue``) is given to the device again; any other becomes unknown, for a
-person to settle. Its allocation stays, so that a late report of the old journal finds its claim.
-What needed a permit and had none was not started: the hub takes it back.
+a second run harmless (``requeue``) is given to the device again, unless a former holder has done
+it; any other becomes unknown, for a person to settle. Its allocation stays, so that a late report
+of the old journal finds its claim. What needed a permit and had none was not started: the hub takes
+it back.
 """
 
 import msgspec
@@ -67,7 +68,8 @@ def _settle(tx: Transaction, task: Task, incarnation: str) -> None:
     if not evidence.may_act(task):
         task_events.take_back(tx, task, actor=ACTOR, reason=reason)
         return
-    if task.spec.on_orphan is not OnOrphan.REQUEUE:
+    is_harmless = task.spec.on_orphan is OnOrphan.REQUEUE
+    if not is_harmless or evidence.success(tx, task) is not None:
         status = move(task.status, Signal.LOSE)
         _write(tx, task, status, _ended(task, Outcome.UNKNOWN, tx.now_ms), reason)
         return

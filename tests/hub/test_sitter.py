@@ -410,6 +410,25 @@ async def test_more_than_one_transaction_of_tasks_are_settled_once_each(
         assert await sitter.device_returned("robot-1", "bbb") == 0
 
 
+async def test_what_a_former_holder_has_done_is_not_given_again_after_a_lost_journal(
+    hub: Hub,
+) -> None:
+    """Model, dispatch 3: not dealt again with the success in hand (the simulator found it)."""
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(on_orphan="requeue")
+    await hub.seated(task_id)
+    await hub.node.report(task_id, Status.RUNNING, number=1)
+    held = await hub.node.task(task_id)
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    await hub.force(task_id, "robot-2")
+    await hub.late(task_id, held, Status.SUCCEEDED)
+    await hub.connect("robot-2", "bbb")
+    await hub.sitter.device_returned("robot-2", "bbb")
+    task = await hub.node.task(task_id)
+    assert (task.status, task.seat.newest) == (Status.UNKNOWN, 2)
+
+
 async def test_a_cancel_asked_of_a_lost_journal_is_done_where_a_second_run_is_harmless(
     hub: Hub,
 ) -> None:
