@@ -282,8 +282,8 @@ def dump(db: sqlite3.Connection) -> dict[str, list[tuple[Any, ...]]]:
 def test_a_database_of_before_has_its_history_filled_in(tmp_path: Path) -> None:
     node = open_node("agent", "robot-1", folder=tmp_path)
     node.report(RED)
-    later = ("resources", "bookings", "booking_counts", "booking_places", "scope_windows")
-    for table in ("history", *later):
+    of_bookings = ("resources", "bookings", "booking_counts", "booking_places", "scope_windows")
+    for table in ("history", *of_bookings, "zones"):
         node.db.execute(f"DROP TABLE {table}")
     node.db.execute("CREATE INDEX journal_by_record ON journal (record, at)")
     node.db.execute("PRAGMA user_version = 6")
