@@ -283,7 +283,7 @@ def _packed(ms: int) -> bytes:
 _INSERTS = {
     "records": f"INSERT INTO records (id, kind, subject, site) VALUES (?, 'booking', ?, '{SITE}')",
     "registers": "INSERT INTO registers VALUES (?, ?, ?, ?, ?, NULL, NULL)",
-    "bookings": f"INSERT INTO bookings VALUES ({', '.join('?' * 10)})",
+    "bookings": f"INSERT INTO bookings VALUES ({', '.join('?' * 11)})",
     "booking_places": "INSERT INTO booking_places VALUES (?, ?, ?, ?, ?, NULL)",
     "scope_windows": "INSERT INTO scope_windows VALUES (?, ?, ?, ?, ?)",
 }

@@ -154,6 +154,8 @@ def _entries(
         booking, first = bookings.shown(record), bookings.created(record)
         if booking is None or booking.slot is None or first is None:
             continue
+        if bookings.source(record) is not None:
+            continue  # whoever subscribes has that calendar already, or is not to see it
         status = booking.status
         if status is Status.HELD and not booking.blocks(now_ms):
             status = Status.EXPIRED  # nobody was awake to say so

@@ -86,7 +86,12 @@ def look(tx: Transaction, name: str) -> tuple[Affected, ...]:
     if resource is None:
         return ()
     ahead = Busy(tx, tx.now_ms, and_requested=False)(name, tx.now_ms, TIME_MS_MAX)
-    found = tuple(affected(resource, ahead, tx.now_ms))
+    found = tuple(
+        one
+        for one in affected(resource, ahead, tx.now_ms)
+        # Busy times of a calendar were never held against the rules.
+        if bookings.source(tx.record(BOOKING, one.booking)) is None
+    )
     reasons: dict[str, list[Reason]] = {}
     for one in found:
         reasons.setdefault(one.booking, []).append(one.reason)

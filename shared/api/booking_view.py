@@ -95,6 +95,7 @@ class BookingView(msgspec.Struct, frozen=True):
 
     Attributes:
         tentative: Something was asked that the hub has not decided, as far as this node knows.
+        source: The calendar whose busy time it is; null: somebody asked for it.
         overbooked: It stands though it no longer fits; a person decides.
         outside: Why it lies outside rules that were changed later.
         reasons: Of the last request, if it was refused.
@@ -115,6 +116,7 @@ class BookingView(msgspec.Struct, frozen=True):
     timezone: str | None
     held_until: str | None
     series: str | None
+    source: str | None
     tentative: bool
     overbooked: bool
     outside: tuple[Reason, ...]
@@ -153,6 +155,7 @@ def view(record: Record, known: Mapping[str, Resource]) -> BookingView | None:
         timezone=place.timezone if place else None,
         held_until=instants.text_or_none(booking.held_until_ms),
         series=part.series if part else None,
+        source=bookings.source(record),
         tentative=any(request.accepted is None for request in requests),
         overbooked=booking.overbooked,
         outside=bookings.outside(record),

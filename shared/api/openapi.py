@@ -75,6 +75,11 @@ def _operation(route: Route, known: dict[str, Any], components: dict[str, Any]) 
             "required": route.body_required,
             "content": {"application/json": {"schema": known[repr(route.body)]}},
         }
+    elif route.body_type is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {route.body_type: {"schema": {"type": "string"}}},
+        }
     if route.is_open:
         operation["security"] = []
     elif route.takes_password:

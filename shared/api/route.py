@@ -55,6 +55,7 @@ class Route:
         summary: One line for ``/docs``.
         status: Of a success.
         body: Struct of the request's JSON, None: no body is read.
+        body_type: Content type of a body that is no JSON, None: there is none.
         body_required: Whether an empty body is an error.
         query: Struct of the query parameters, None: none are taken.
         answer: Type of the answer's JSON, None: no JSON.
@@ -71,6 +72,7 @@ class Route:
     summary: str
     status: int = 200
     body: type[msgspec.Struct] | None = None
+    body_type: str | None = None
     body_required: bool = True
     query: type[msgspec.Struct] | None = None
     answer: Any = None

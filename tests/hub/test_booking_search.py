@@ -32,7 +32,7 @@ def fill(random: Random) -> tuple[Reading, list[Row]]:
     node = open_node("hub", "hub")
     node.db.executemany("INSERT INTO booking_places VALUES (?, ?, ?, ?, ?, ?)", rows)
     node.db.executemany(
-        "INSERT INTO bookings VALUES (?, 'demo', ?, ?, ?, ?, 'ada', NULL, 0, 0)",
+        "INSERT INTO bookings VALUES (?, 'demo', ?, ?, ?, ?, 'ada', NULL, 0, 0, NULL)",
         [(booking, status, begins, ends, held) for booking, _, begins, ends, status, held in rows],
     )
     return Reading(node.db), rows

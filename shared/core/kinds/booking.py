@@ -2,9 +2,9 @@
 
 Registers that anyone writes, the latest request of each sort: ``requested``, ``confirm``, ``move``,
 ``cancel``, ``miss``. Registers that only the hub writes: ``decided.ASK.DOT``, one for each request,
-written once; ``expired``, ``flagged`` and ``series``. Where a booking stands is what the newest
-decision made of it. A request is decided when it arrives, so a later one of its sort may cover it
-without anything being lost.
+written once; ``expired``, ``flagged``, ``series`` and ``imported``. Where a booking stands is what
+the newest decision made of it. A request is decided when it arrives, so a later one of its sort may
+cover it without anything being lost.
 """
 
 import re
@@ -31,7 +31,7 @@ from shared.core.booking.slot import Slot
 from shared.core.booking.status import Status
 from shared.core.clock import Stamp, at_ms
 from shared.core.event import Dot, Event, device_of
-from shared.core.ids import UUID7_PATTERN, Uuid7
+from shared.core.ids import UUID7_PATTERN, Name, Uuid7
 from shared.core.kinds.kind import Counter, Kind, Lane, Row, SideRow, Table
 from shared.core.policy import Policy
 from shared.core.record import Record
@@ -41,6 +41,7 @@ REQUESTED = "requested"
 EXPIRED = "expired"
 FLAGGED = "flagged"
 SERIES = "series"
+IMPORTED = "imported"
 DECIDED = "decided"
 DAY_MS = 24 * 3600 * 1000
 NEAR_MS = 35 * DAY_MS  # five weeks: what a month's page shows
@@ -80,6 +81,12 @@ class PartOf(msgspec.Struct, frozen=True):
     original: Wall
 
 
+class Imported(msgspec.Struct, frozen=True):
+    """Body of ``booking.imported``: busy time of a calendar, which no rule was held against."""
+
+    source: Name
+
+
 ASKS: dict[type[msgspec.Struct], str] = {
     Create: REQUESTED,
     Confirm: "confirm",
@@ -93,6 +100,7 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "booking.expired": Expired,
     "booking.flagged": Flagged,
     "booking.series": PartOf,
+    "booking.imported": Imported,
 }
 
 _ask = msgspec.msgpack.Decoder(Ask).decode
@@ -100,6 +108,7 @@ _create = msgspec.msgpack.Decoder(Create).decode
 _decision = msgspec.msgpack.Decoder(Decision).decode
 _expired = msgspec.msgpack.Decoder(Expired).decode
 _flagged = msgspec.msgpack.Decoder(Flagged).decode
+_imported = msgspec.msgpack.Decoder(Imported).decode
 _part_of = msgspec.msgpack.Decoder(PartOf).decode
 
 
@@ -246,6 +255,12 @@ def part_of(record: Record) -> PartOf | None:
     return _part_of(last.body_bytes) if last else None
 
 
+def source(record: Record) -> str | None:
+    """Return the calendar whose busy time it is; None: somebody asked for it."""
+    last = records.latest(record.register(IMPORTED))
+    return _imported(last.body_bytes).source if last else None
+
+
 def asked(record: Record) -> tuple[Asked, ...]:
     """Return what was asked about a booking, oldest first."""
     found: dict[Dot, Asked] = {}
@@ -337,6 +352,7 @@ _TABLE = Table(
         "series",
         "undecided",
         "flagged",
+        "source",
     ),
     counter=Counter("booking_counts", ("status",)),
 )
@@ -363,6 +379,7 @@ def _row(record: Record) -> Row:
         series.series if series else None,
         len(undecided(record)),
         1 if needs_attention(record) else 0,
+        source(record),
     )
 
 

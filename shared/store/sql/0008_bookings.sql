@@ -24,7 +24,8 @@ CREATE TABLE bookings (
     requester TEXT,
     series TEXT,                       -- made with this series; NULL: by itself
     undecided INTEGER NOT NULL,        -- requests without a decision, as far as this node knows
-    flagged INTEGER NOT NULL           -- 1: outside rules that were changed later, or overbooked
+    flagged INTEGER NOT NULL,          -- 1: outside rules that were changed later, or overbooked
+    source TEXT                        -- busy time of this calendar; NULL: somebody asked for it
 ) STRICT;
 -- With what tells whether one is still on, so that those which are over are passed without a look.
 CREATE INDEX bookings_by_time ON bookings (begins, id, ends, status);
@@ -36,6 +37,7 @@ CREATE INDEX bookings_long_by_person ON bookings (requester, begins, id)
 CREATE INDEX bookings_held ON bookings (held_until) WHERE status = 'held';
 CREATE INDEX bookings_undecided ON bookings (id) WHERE undecided > 0;
 CREATE INDEX bookings_flagged ON bookings (id) WHERE flagged = 1;
+CREATE INDEX bookings_by_source ON bookings (source, ends) WHERE source IS NOT NULL;
 
 -- How many bookings have each status.
 CREATE TABLE booking_counts (

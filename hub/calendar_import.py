@@ -1,0 +1,145 @@
+"""Busy times of a calendar as bookings: all of one source replaced by those of a newer file.
+
+They are no requests: somebody is away, whatever hours, notice or capacity say. So they are written
+as confirmed, and whom they displace is told and stands, as everywhere; a person decides.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from hub import deciding
+from shared.api.booking_world import BOOKING, Busy
+from shared.core.booking import taken
+from shared.core.booking.booking import Booking, Cancel, Create, Decision
+from shared.core.booking.interval import Interval
+from shared.core.booking.resource import Resource
+from shared.core.booking.slot import Slot
+from shared.core.booking.status import Status
+from shared.core.kinds import booking as bookings
+from shared.store.transaction import Transaction
+
+OF_SOURCE = """SELECT b.id, b.begins, b.ends FROM bookings b
+    JOIN booking_places p ON p.booking = b.id AND p.resource = $2
+    WHERE b.source = $1 AND b.ends > $3 AND b.begins < $4 AND b.status = 'confirmed'"""
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What a calendar says.
+
+    Attributes:
+        busy: Merged, in order, none longer than a booking may be.
+        events: How many events say so.
+        ignored: How many do not: cancelled, transparent.
+    """
+
+    busy: tuple[Interval, ...]
+    events: int
+    ignored: int
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What an import changed; bookings by id.
+
+    Attributes:
+        added: How many busy times are new.
+        kept: How many were there.
+        removed: How many are no longer.
+        in_the_way: Other bookings at times when more is taken now than there are places.
+    """
+
+    added: int
+    kept: int
+    removed: int
+    in_the_way: tuple[str, ...]
+
+
+def replace(
+    tx: Transaction,
+    *,
+    site: str,
+    resource: Resource,
+    source: str,
+    busy: Sequence[Interval],
+    window: Interval,
+    actor: str,
+    new_id: Callable[[], str],
+) -> Imported:
+    """Have these busy times, and no others of this source within a window."""
+    rows = tx.query(OF_SOURCE, source, resource.id, window.start_ms, window.end_ms)
+    there = {Interval(begins, ends): booking_id for booking_id, begins, ends in rows}
+    wanted = {Interval(max(one.start_ms, window.start_ms), one.end_ms) for one in busy}
+    # What is on as the window begins was written with the start that it had then.
+    running = {one.end_ms: one for one in there if one.start_ms < window.start_ms}
+    kept = {one for one in wanted if one in there}
+    for one in wanted - kept:
+        if one.start_ms == window.start_ms and one.end_ms in running:
+            kept |= {one, running[one.end_ms]}
+    gone = [there[one] for one in there if one not in kept]
+    new = sorted(wanted - kept)
+    _cancel(tx, site, source, gone, actor)
+    made = {_write(tx, site, resource.id, source, one, actor, new_id()) for one in new}
+    return Imported(len(new), len(kept & wanted), len(gone), _crowd(tx, resource, new, made))
+
+
+def _cancel(tx: Transaction, site: str, source: str, gone: Sequence[str], actor: str) -> None:
+    asking = []
+    for booking_id in gone:
+        tx.begin_part()
+        event = tx.append(
+            site=site,
+            kind=f"{BOOKING}.cancel",
+            subject=booking_id,
+            register=bookings.ASKS[Cancel],
+            body=Cancel(f"no longer in {source}"),
+            actor=actor,
+        )
+        asking.append(event)
+    if asking:
+        deciding.decide_events(tx, asking, site)
+
+
+def _write(
+    tx: Transaction,
+    site: str,
+    resource: str,
+    source: str,
+    busy: Interval,
+    actor: str,
+    booking_id: str,
+) -> str:
+    """Write a busy time as a booking of its own; return its id."""
+    tx.begin_part()
+    tx.append(
+        site=site,
+        kind=f"{BOOKING}.{bookings.IMPORTED}",
+        subject=booking_id,
+        register=bookings.IMPORTED,
+        body=bookings.Imported(source),
+        actor=actor,
+    )
+    slot = Slot((resource,), busy.start_ms, busy.end_ms)
+    event = tx.append(
+        site=site,
+        kind=f"{BOOKING}.{bookings.REQUESTED}",
+        subject=booking_id,
+        register=bookings.REQUESTED,
+        body=Create(slot, alternatives=0, title=source),
+        actor=actor,
+    )
+    made = Booking(booking_id, Status.CONFIRMED, slot, changed_by=event.dot)
+    deciding.write(tx, event, Decision(event.dot, True, made), site)
+    return booking_id
+
+
+def _crowd(
+    tx: Transaction, resource: Resource, new: Sequence[Interval], made: set[str]
+) -> tuple[str, ...]:
+    """Return others that are on where there is no place for them any more."""
+    if not new:
+        return ()
+    window = Interval(new[0].start_ms, max(one.end_ms for one in new))
+    busy = Busy(tx, tx.now_ms, and_requested=False)
+    there = taken.occupying(resource.id, resource.limits, busy, window)
+    crowd = taken.crowd(there, resource.limits.capacity + 1)
+    return tuple(sorted(crowd - made))
