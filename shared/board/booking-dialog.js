@@ -7,7 +7,7 @@ import { bookingFacts } from "./booking-facts.js";
 import "./booking-move.js";
 import { settleRefusal } from "./booking-refusals.js";
 import { requestList } from "./booking-requests.js";
-import { ALIVE, bookingMarks, bookingTitle, whenOf } from "./booking-words.js";
+import { ALIVE, bookingMarks, bookingTitle, reasonText, whenOf } from "./booking-words.js";
 import { element, rebuild } from "./dom.js";
 import { dialogHead } from "./forms.js";
 import { MINUTE_MS } from "./zone-clock.js";
@@ -57,7 +57,7 @@ class BookingDialog extends HTMLElement {
   open(id) {
     if (document.body.classList.contains("signed-out")) return;
     this.bookingId = id;
-    this.shownEtag = null;
+    this.shown = null;
     this.key = new RepeatKey();
     this.problem = element("problem-text");
     this.view = element("div", { class: "task-view" });
@@ -103,12 +103,17 @@ class BookingDialog extends HTMLElement {
   }
 
   follow() {
-    if (this.bookingId && this.booking && this.booking.etag !== this.shownEtag) this.show();
+    if (this.bookingId && this.booking) this.show();
   }
 
   show() {
     const { booking } = this;
-    this.shownEtag = booking.etag;
+    // Nothing is drawn anew under a finger unless it says something else: what it is, or what the
+    // bookings are called that are in its way.
+    const reasons = [...booking.reasons, ...booking.outside];
+    const shown = [booking.etag, ...reasons.map((one) => reasonText(this.board.store, one))].join();
+    if (shown === this.shown) return;
+    this.shown = shown;
     this.problem.clear();
     this.dialog.querySelector("h2").textContent = bookingTitle(booking);
     const isAlive = ALIVE.has(booking.status);
