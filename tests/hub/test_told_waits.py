@@ -67,7 +67,7 @@ async def test_what_a_device_tells_shows_and_is_news_of_the_task(tmp_path: Path)
             assert shown() == (Status.BLOCKED, "stock says no: none left")
             with replica.subscribe(hear):
                 status = msgspec.structs.replace(STATUS, waits={ID: PAUSED, "unknown": PAUSED})
-                await eventually(lambda: bool(told))
+                await eventually(lambda: bool(told) and hub.gateway.told(task) == PAUSED)
             assert set(told) == {ID}, "of a task that the device does not have there is no news"
             assert shown() == (Status.QUEUED, "the queue wait is paused: lunch")
         await eventually(lambda: hub.gateway.told(task) is None)

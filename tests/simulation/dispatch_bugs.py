@@ -456,7 +456,7 @@ DISPATCH_BUGS = (
         "an unknown end opens an edge",
         "order",
         manners=Manners(status_of=takes_unknown_for_done),
-        first=10,
+        first=60,
     ),
     _bug("successors are not asked back", "order", "recall", office=Office(force=force_alone)),
     _bug("a group goes to several devices", "group", office=_deals(of_a_group)),
