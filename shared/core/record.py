@@ -10,6 +10,7 @@ import msgspec
 
 from shared.core import register as registers
 from shared.core import vector as vectors
+from shared.core.clock import Stamp
 from shared.core.event import Event
 from shared.core.register import Register
 from shared.core.vector import Vector
@@ -58,6 +59,15 @@ def vector(record: Record) -> Vector:
             if seq > seen.get(origin, 0):
                 seen[origin] = seq
     return seen
+
+
+def newest(record: Record) -> Stamp:
+    """Return when a record changed last; 0: nothing shows in it."""
+    at = 0
+    for register in record.registers.values():
+        for event in register.siblings:
+            at = max(at, event.header.at)
+    return Stamp(at)
 
 
 def latest(register: Register) -> Event | None:

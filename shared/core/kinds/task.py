@@ -344,25 +344,19 @@ def read(record: Record) -> Task | None:
     progress = _current(record, seat)
     asked = _body(record, PRIORITY, _priority)
     asked_start = _body(record, START, _start)
-    newest = max(
-        (e.header.at for r in record.registers.values() for e in r.siblings),
-        default=submitted.header.at,
-    )
     return Task(
         id=record.subject,
         site=record.site,
         spec=spec,
-        submitters=tuple(dict.fromkeys(device_of(e.header.origin) for e in submissions)),
+        submitters=tuple(dict.fromkeys([device_of(e.header.origin) for e in submissions])),
         allocation=seat.allocation,
         holders=seat.holders,
         status=progress.status if progress else Status.WAITING,
         progress=progress,
         priority=asked.priority if asked else spec.priority,
-        cancel_asked=any(
-            not _cancel(e.body_bytes).withdrawn for e in record.register(CANCEL).siblings
-        ),
+        cancel_asked=_is_cancel_asked(record),
         created_ms=at_ms(Stamp(submitted.header.at)),
-        updated_ms=at_ms(Stamp(newest)),
+        updated_ms=at_ms(records.newest(record)),
         recall=_recall_of(record, seat.allocation),
         start_asked=asked_start.claim if asked_start else None,
         permit=_body(record, PERMIT, _permit),
@@ -397,6 +391,11 @@ def _body(record: Record, register: str, decode: Callable[[bytes], B]) -> B | No
     return decode(last.body_bytes) if last is not None else None
 
 
+def _is_cancel_asked(record: Record) -> bool:
+    siblings = record.register(CANCEL).siblings
+    return bool(siblings) and not all(_cancel(e.body_bytes).withdrawn for e in siblings)
+
+
 def _recall_of(record: Record, allocation: Allocation | None) -> RecallRequest | None:
     """Return the request that names the current allocation; one of an older one was answered."""
     asked = _body(record, RECALL, _recall)
@@ -424,20 +423,20 @@ def rank(allocation: Allocation | None) -> tuple[int, int]:
 
 
 def _current(record: Record, seat: Seat) -> Progress | None:
-    """Return the newest move that was made under the newest allocation.
-
-    An older allocation's report is evidence: it stays in history and does not show here. While the
-    hub has the task back, only its own moves count.
-    """
+    """Return the newest move that was made under the newest allocation."""
     siblings = record.register(STATUS).siblings
-    if not siblings:
-        return None
     moves = [(e, _progress(e.body_bytes)) for e in siblings]
+    shown = [(e, move) for e, move in moves if _shows(move, seat)]
+    if len(shown) > 1:
+        return max(shown, key=lambda m: (rank(m[1].allocation), m[0].header.at, m[0].dot))[1]
+    return shown[0][1] if shown else None
+
+
+def _shows(move: Progress, seat: Seat) -> bool:
+    """Say whether a move shows: an older allocation's report is evidence, and stays in history.
+
+    While the hub has the task back, only its own moves count.
+    """
     if seat.allocation is None and seat.holders:
-        mine = [(e, p) for e, p in moves if p.allocation is None]
-    else:
-        mine = [(e, p) for e, p in moves if rank(p.allocation) >= rank(seat.allocation)]
-    if not mine:
-        return None
-    top = max(mine, key=lambda m: (rank(m[1].allocation), m[0].header.at, m[0].dot))
-    return top[1]
+        return move.allocation is None
+    return rank(move.allocation) >= rank(seat.allocation)
