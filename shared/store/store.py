@@ -16,7 +16,7 @@ from shared.store import node as nodes
 from shared.store.flush import Gathered, Key
 from shared.store.guard import Guard, GuardState
 from shared.store.node import Node
-from shared.store.records import Held
+from shared.store.records import Held, Newest
 from shared.store.transaction import Change, Finished, Reading, Transaction
 
 CACHE_RECORDS = 2048  # some 2 KiB each: bounded for small boards, ample for what is hot
@@ -84,6 +84,7 @@ class Store:
         self._chance = chance
         self._cache: OrderedDict[Key, Held] = OrderedDict()
         self._gathered = Gathered()  # what the tables do not show yet
+        self._newest = Newest(db)
         self._is_committing = False
         self.notice: str | None = None  # why this node took a new incarnation at start
         with database.translated():
@@ -162,6 +163,7 @@ class Store:
             self.node,
             self._cache,
             self._gathered,
+            newest=self._newest,
             now_ms=self._now_ms(),
             trust=self._trust(),
         )

@@ -35,7 +35,7 @@ from shared.store.database import sql
 from shared.store.flush import Gathered, Key
 from shared.store.journal import Tail, Verdict
 from shared.store.node import Log, Node
-from shared.store.records import Held
+from shared.store.records import Held, Newest
 
 UPDATE_NODE = sql("UPDATE node SET position = $1, stamp = $2, hub_epoch = $3 WHERE id = 1")
 LEAD_BYTES_MAX = 2 * 1024 * 1024  # of events that the tables may lack: some 8,000 small ones
@@ -118,6 +118,7 @@ class Transaction(Reading):
         cache: Mapping[Key, Held],
         gathered: Gathered,
         *,
+        newest: Newest,
         now_ms: int,
         trust: ClockTrust,
     ) -> None:
@@ -128,6 +129,7 @@ class Transaction(Reading):
             node: The node as of the last commit.
             cache: Records as of the last commit; all those that ``gathered`` changes are there.
             gathered: What the tables do not show yet.
+            newest: The greatest subjects in the tables.
             now_ms: Wall clock, Unix ms.
             trust: How far to trust it.
         """
@@ -136,6 +138,7 @@ class Transaction(Reading):
         self.now_ms = now_ms
         self._trust = trust
         self._cache = cache
+        self._newest = newest
         self._held: dict[Key, Held] = {}
         self._logs: dict[str, Log] = dict(node.logs)
         self._changes: dict[Key, int] = {}
@@ -268,7 +271,7 @@ class Transaction(Reading):
     def row(self, key: Key) -> Held:
         """Return a record as it is now, with its id, giving it a row if it is new."""
         held = self._held.get(key) or self._cache.get(key)
-        if held is None:
+        if held is None and not self._newest.is_before(*key):
             held = rows.load(self._db, *key)
             if held is not None:
                 self._held[key] = held  # as the database has it: nothing to undo
@@ -463,6 +466,7 @@ class Transaction(Reading):
         self._begin()
         gathered, self._gathered = self._gathered, Gathered()
         held = {key: self.row(key) for key in gathered.before}
+        self._newest.note(mine for mine in held.values() if mine.is_new)
         logs = [self._logs[name] for name in gathered.logs if name in self._logs]
         written = flush.write(
             self._db, gathered, held, logs, is_hub=self.node.is_hub, now_ms=self.now_ms
