@@ -28,7 +28,7 @@ class Gathered:
         journal: Rows of the journal: events pending or applied.
         told: The same of events refused or parked, of which the author is told.
         history: Of each event, when it was written: record, stamp, entry.
-        side_rows: Rows of second tables, of events that count.
+        side_rows: Rows of second tables, of events that count, with their records.
         registers: Position of the last change of each changed register.
         bases: Registers as the hub told them, packed, with the hub's position.
         sites: Records that learned their site after they got their row.
@@ -40,7 +40,7 @@ class Gathered:
     journal: list[tuple[Any, ...]] = field(default_factory=list)
     told: list[tuple[Any, ...]] = field(default_factory=list)
     history: list[tuple[int, int, int]] = field(default_factory=list)
-    side_rows: list[SideRow] = field(default_factory=list)
+    side_rows: list[tuple[Key, SideRow]] = field(default_factory=list)
     registers: dict[tuple[Key, str], int] = field(default_factory=dict)
     bases: dict[tuple[Key, str], tuple[bytes, int]] = field(default_factory=dict)
     sites: dict[Key, str] = field(default_factory=dict)
@@ -103,7 +103,7 @@ def write(
         changed[key] = position
     tally = Tally()
     made = _write_typed_rows(db, gathered, held, changed, tally)
-    _write_side_rows(db, gathered.side_rows, tally)
+    _write_side_rows(db, gathered, tally)
     tally.write(db)
     if is_hub:
         scope.enter(db, held, changed, now_ms)
@@ -158,11 +158,16 @@ def _write_typed_rows(
     return made
 
 
-def _write_side_rows(db: sqlite3.Connection, side_rows: Iterable[SideRow], tally: Tally) -> None:
-    batches: dict[Table, list[Row]] = {}
-    for side in side_rows:
+def _write_side_rows(db: sqlite3.Connection, gathered: Gathered, tally: Tally) -> None:
+    added: dict[Table, list[Row]] = {}
+    others: dict[Table, list[Row]] = {}
+    for key, side in gathered.side_rows:
+        before = gathered.before.get(key)
+        batches = added if before is not None and before.is_new else others
         batches.setdefault(side.table, []).append(side.row)
-    for table, batch in batches.items():
+    for table, batch in added.items():
+        typed.add(db, table, batch, tally)
+    for table, batch in others.items():
         typed.upsert(db, table, batch, tally)
 
 
@@ -172,7 +177,7 @@ def _derive_conflicts(
     found = []
     for (key, name), position in gathered.registers.items():
         kind = KINDS.get(key[0])
-        if kind is None:
+        if kind is None or kind.policy(name) is None:
             continue
         before = gathered.before[key].record.register(name)
         conflict = conflicts.derive(db, kind, held[key].record, name, before, position)

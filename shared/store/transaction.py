@@ -391,9 +391,10 @@ class Transaction(Reading):
 
     def applied(self, event: Event) -> None:
         """Derive side rows from an event that counts."""
-        kind = KINDS.get(record_kind(event.header.kind))
+        key = (record_kind(event.header.kind), event.header.subject)
+        kind = KINDS.get(key[0])
         if kind is not None:
-            self._gathered.side_rows.extend(kind.side_rows(event))
+            self._gathered.side_rows += [(key, side) for side in kind.side_rows(event)]
 
     def count_parked(self, change: int) -> None:
         """Count events that may be judged again."""

@@ -61,11 +61,24 @@ def write(db: sqlite3.Connection, table: Table, changes: Iterable[Change], tally
         db.executemany(text, batch)
 
 
-def upsert(db: sqlite3.Connection, table: Table, given: Sequence[Row], tally: Tally) -> None:
-    """Write rows of a table of which one may stand there already, unknown to the caller."""
+def add(db: sqlite3.Connection, table: Table, given: Iterable[Row], tally: Tally) -> None:
+    """Write rows of a table of which none stands there yet; of one key what counts in the end."""
+    made = _last(table, given)
     if table.counter is not None:
-        _note(db, table, given, tally)
-    db.executemany(rows.upsert(table), given)
+        for row in made.values():
+            tally.move(table, None, row)
+    db.executemany(rows.insert(table), list(made.values()))
+
+
+def upsert(db: sqlite3.Connection, table: Table, given: Iterable[Row], tally: Tally) -> None:
+    """Write rows of a table of which one may stand there already, unknown to the caller."""
+    made = _last(table, given)
+    if table.counter is not None:
+        for key, row in made.items():
+            old = standing(db, table, key)
+            if old is None or not _outlasts(table, old, row):
+                tally.move(table, old, row)
+    db.executemany(rows.upsert(table), list(made.values()))
 
 
 def replace(db: sqlite3.Connection, table: Table, old: Iterable[Row], new: Iterable[Row]) -> None:
@@ -95,19 +108,23 @@ def standing(db: sqlite3.Connection, table: Table, key: Row) -> Row | None:
     return row
 
 
-def _note(db: sqlite3.Connection, table: Table, given: Sequence[Row], tally: Tally) -> None:
-    """Count what an upsert of these rows will change, by the rule of ``settled``."""
-    settled = None if table.settled is None else table.columns.index(table.settled)
-    known: dict[Row, Row | None] = {}
+def _last(table: Table, given: Iterable[Row]) -> dict[Row, Row]:
+    """Return of each key the row that counts in the end, by the rule of ``settled``."""
+    found: dict[Row, Row] = {}
     for row in given:
         key = row[: table.key]
-        old = known[key] if key in known else standing(db, table, key)
-        is_kept = settled is not None and old is not None and old[settled] is not None
-        if is_kept and settled is not None and row[settled] is None:
-            known[key] = old
-            continue
-        tally.move(table, old, row)
-        known[key] = row
+        former = found.get(key)
+        if former is None or not _outlasts(table, former, row):
+            found[key] = row
+    return found
+
+
+def _outlasts(table: Table, old: Row, new: Row) -> bool:
+    """Say whether a row stays though another of its key came later: it is settled, that is not."""
+    if table.settled is None:
+        return False
+    settled = table.columns.index(table.settled)
+    return old[settled] is not None and new[settled] is None
 
 
 def _counted(table: Table, row: Row) -> Row:
