@@ -29,7 +29,7 @@ class Gathered:
         told: The same of events refused or parked, of which the author is told.
         history: Of each event, when it was written: record, stamp, entry.
         side_rows: Rows of second tables, of events that count, with their records.
-        registers: Position of the last change of each changed register.
+        registers: Of each changed record, position of the last change of each changed register.
         bases: Registers as the hub told them, packed, with the hub's position.
         sites: Records that learned their site after they got their row.
         logs: Names of changed logs.
@@ -41,7 +41,7 @@ class Gathered:
     told: list[tuple[Any, ...]] = field(default_factory=list)
     history: list[tuple[int, int, int]] = field(default_factory=list)
     side_rows: list[tuple[Key, SideRow]] = field(default_factory=list)
-    registers: dict[tuple[Key, str], int] = field(default_factory=dict)
+    registers: dict[Key, dict[str, int]] = field(default_factory=dict)
     bases: dict[tuple[Key, str], tuple[bytes, int]] = field(default_factory=dict)
     sites: dict[Key, str] = field(default_factory=dict)
     logs: set[str] = field(default_factory=set)
@@ -98,14 +98,12 @@ def write(
     for key, site in gathered.sites.items():
         db.execute(rows.SET_SITE, (held[key].id, site))
     _write_registers(db, gathered, held)
-    changed: dict[Key, int] = {}
-    for (key, _), position in gathered.registers.items():
-        changed[key] = position
     tally = Tally()
-    made = _write_typed_rows(db, gathered, held, changed, tally)
+    made = _write_typed_rows(db, gathered, held, tally)
     _write_side_rows(db, gathered, tally)
     tally.write(db)
     if is_hub:
+        changed = {key: max(moved.values()) for key, moved in gathered.registers.items()}
         scope.enter(db, held, changed, now_ms)
     for log in logs:
         db.execute(UPDATE_LOG, (log.id, log.head, log.hash, log.acked, log.own))
@@ -114,11 +112,12 @@ def write(
 
 def _write_registers(db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]) -> None:
     shown = []
-    for (key, name), position in gathered.registers.items():
-        mine = held[key]
-        packed = registers.pack(mine.record.register(name))
-        # Not bytes: see ``Transaction.store_event``.
-        shown.append((mine.id, name, int(lane_of(key[0])), position, bytearray(packed)))
+    for key, moved in gathered.registers.items():
+        mine, lane = held[key], int(lane_of(key[0]))
+        for name, position in moved.items():
+            packed = registers.pack(mine.record.register(name))
+            # Not bytes: see ``Transaction.store_event``.
+            shown.append((mine.id, name, lane, position, bytearray(packed)))
     bases = [
         (held[key].id, name, packed, position)
         for (key, name), (packed, position) in gathered.bases.items()
@@ -135,12 +134,11 @@ def _write_typed_rows(
     db: sqlite3.Connection,
     gathered: Gathered,
     held: Mapping[Key, Held],
-    changed: Iterable[Key],
     tally: Tally,
 ) -> dict[Key, Row]:
     batches: dict[Table, list[typed.Change]] = {}
     made: dict[Key, Row] = {}
-    for key in changed:
+    for key in gathered.registers:
         kind = KINDS.get(key[0])
         if kind is None:
             continue
@@ -175,12 +173,13 @@ def _derive_conflicts(
     db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]
 ) -> list[str]:
     found = []
-    for (key, name), position in gathered.registers.items():
+    for key, moved in gathered.registers.items():
         kind = KINDS.get(key[0])
-        if kind is None or kind.policy(name) is None:
-            continue
-        before = gathered.before[key].record.register(name)
-        conflict = conflicts.derive(db, kind, held[key].record, name, before, position)
-        if conflict is not None:
-            found.append(conflict)
+        for name, position in moved.items():
+            if kind is None or kind.policy(name) is None:
+                continue
+            before = gathered.before[key].record.register(name)
+            conflict = conflicts.derive(db, kind, held[key].record, name, before, position)
+            if conflict is not None:
+                found.append(conflict)
     return found

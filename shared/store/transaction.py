@@ -288,14 +288,15 @@ class Transaction(Reading):
         """
         header = event.header
         key = (record_kind(header.kind), header.subject)
+        held = self.row(key)
         log = self._logs[header.origin]
         digest = chain.link(log.hash, event.header_bytes, event.body_bytes)
-        entry = self._enter(event, key, log, digest, self.now_ms)
+        entry = self._enter(event, key, held, log, digest, self.now_ms)
         row = (
             entry,
             log.id,
             header.seq,
-            self.row(key).id,
+            held.id,
             header.at,
             # sqlite3 asks its adapters for every bytes and None, and never for a bytearray: over a
             # batch that costs more than the copies.
@@ -319,22 +320,25 @@ class Transaction(Reading):
         header = event.header
         key = (record_kind(header.kind), header.subject)
         held = self._held.get(key) or rows.load(self._db, *key)
-        self._held[key] = held or Held(tail.record, Record(*key), is_new=True)
+        held = held or Held(tail.record, Record(*key), is_new=True)
+        self._held[key] = held
         self._counts.next_record = max(self._counts.next_record, tail.record + 1)
         self._counts.position = tail.entry - 1
-        self._enter(event, key, self._logs[header.origin], tail.hash, tail.received_ms)
+        log = self._logs[header.origin]
+        self._enter(event, key, held, log, tail.hash, tail.received_ms)
         current = self.register(key, header.register)
         self.set_register(key, header.register, registers.fold(current, event), tail.entry)
         self.applied(event)
 
-    def _enter(self, event: Event, key: Key, log: Log, digest: bytes, received_ms: int) -> int:
+    def _enter(
+        self, event: Event, key: Key, held: Held, log: Log, digest: bytes, received_ms: int
+    ) -> int:
         """Move on by the next event of a log: its head, the site of its record, our clock.
 
         Returns:
             Its entry.
         """
         header, counts, gathered = event.header, self._counts, self._gathered
-        held = self.row(key)
         if not held.record.site and header.site == log.site:  # else refused: it names no site
             self.set_site(key, header.site)
         self._set_log(Log(log.id, log.name, log.site, header.seq, digest, log.acked, log.own))
@@ -351,17 +355,22 @@ class Transaction(Reading):
     def set_register(self, key: Key, name: str, register: Register, position: int) -> None:
         """Change what a register shows, at a position of this node."""
         held = self.row(key)
-        former = self._gathered.before.get(key)
+        gathered = self._gathered
+        former = gathered.before.get(key)
         if former is None:
             former = held
-            self._put(self._gathered.before, key, held)
+            self._put(gathered.before, key, held)
+        moved = gathered.registers.get(key)
+        if moved is None:
+            moved = {}
+            self._put(gathered.registers, key, moved)
         before = former.record.registers.get(name)
         if registers.is_disputed(register) or (before and registers.is_disputed(before)):
             self._must_follow = True  # each state that is committed leaves its conflicts and losses
         record = records.with_register(held.record, name, register, held.record.site)
         self._put(self._held, key, Held(held.id, record, held.is_new))
         self._put(self._changes, key, position)
-        self._put(self._gathered.registers, (key, name), position)
+        self._put(moved, name, position)
 
     def set_base(self, key: Key, name: str, packed: bytes, hub_position: int) -> None:
         """Remember a register as the hub told it; the register must be shown already."""
