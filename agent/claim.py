@@ -178,4 +178,4 @@ def report(tx: Transaction, task: Task, progress: Progress) -> Task:
         body=progress,
         actor=tx.node.device,
     )
-    return msgspec.structs.replace(task, status=progress.status, progress=progress)
+    return tasks.moved(task, progress, tx.record("task", task.id))

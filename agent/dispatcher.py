@@ -8,6 +8,7 @@ What is known of tasks, and what becomes of those that will not run, is ``intake
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from copy import deepcopy
 from functools import partial, reduce
 from pathlib import Path
 from random import Random
@@ -335,7 +336,7 @@ class Dispatcher:
                 task_id=task.id,
                 attempt_id=attempt.id,
                 number=attempt.number,
-                payload=task.spec.payload,
+                payload=deepcopy(task.spec.payload),  # its own: what it changes changes no record
                 idempotency_key=task.id,
                 folder=self._folder,
                 notes=notes,

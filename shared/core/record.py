@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Mapping
 from hashlib import sha256
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -19,20 +20,31 @@ from shared.errors import Invalid
 _NONE: Mapping[str, Register] = MappingProxyType({})
 
 
-class Record(msgspec.Struct, frozen=True, gc=False):
+class Record(msgspec.Struct, frozen=True, gc=False, eq=False):
     """The current value of one thing.
+
+    Records of the same value are equal, whether they were decoded or not.
 
     Attributes:
         kind: Kind of record, ``equipment``.
         subject: Its id.
         site: The one site it belongs to; empty while nothing is known of it.
         registers: Its registers by name.
+        decoded: What its kind makes of them, once somebody has asked for it (``remember``).
     """
 
     kind: str
     subject: str
     site: str = ""
     registers: Mapping[str, Register] = _NONE
+    decoded: Any = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and self._value == other._value
+
+    @property
+    def _value(self) -> tuple[str, str, str, Mapping[str, Register]]:
+        return self.kind, self.subject, self.site, self.registers
 
     def register(self, name: str) -> Register:
         """Return a register, empty if nobody wrote it."""
@@ -49,6 +61,14 @@ def with_register(record: Record, name: str, register: Register, site: str) -> R
     return Record(
         record.kind, record.subject, record.site or site, {**record.registers, name: register}
     )
+
+
+def remember(record: Record, decoded: Any) -> None:
+    """Keep what a pure function makes of a record with it, for whoever asks next.
+
+    A value that many read, in several threads, is so decoded once; two at a time make the same.
+    """
+    msgspec.structs.force_setattr(record, "decoded", decoded)
 
 
 def vector(record: Record) -> Vector:

@@ -53,7 +53,7 @@ class Outcome(enum.StrEnum):
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
-class Allocation(msgspec.Struct, frozen=True):
+class Allocation(msgspec.Struct, frozen=True, gc=False):
     """Who may run a task: device and incarnation, numbered by the hub in one of its epochs.
 
     An agent's own, made in the transaction of the submission, has no epoch and n = 0.
@@ -65,7 +65,7 @@ class Allocation(msgspec.Struct, frozen=True):
     incarnation: str
 
 
-class Seat(msgspec.Struct, frozen=True):
+class Seat(msgspec.Struct, frozen=True, gc=False):
     """Body of ``task.allocated``: the newest allocation, and every device that ever had one.
 
     Attributes:
@@ -100,7 +100,7 @@ class Seat(msgspec.Struct, frozen=True):
 NOBODY = Seat(None, ())
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, gc=False):
     """Why an attempt did not succeed. A permanent one is not retried."""
 
     type: str
@@ -108,7 +108,7 @@ class Failure(msgspec.Struct, frozen=True):
     permanent: bool = False
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One run of a task. Claim = (allocation, number)."""
 
     id: str
@@ -121,7 +121,7 @@ class Attempt(msgspec.Struct, frozen=True):
     output: dict[str, Any] | None = None
 
 
-class Progress(msgspec.Struct, frozen=True):
+class Progress(msgspec.Struct, frozen=True, gc=False):
     """Body of ``task.status``: a move of the task by its sitter.
 
     Attributes:
@@ -141,7 +141,7 @@ class Progress(msgspec.Struct, frozen=True):
     returned: bool = False
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """One attempt under one allocation: what an outcome, a permit or a report is about."""
 
     epoch: str | None
@@ -149,7 +149,7 @@ class Claim(msgspec.Struct, frozen=True):
     attempt: Number
 
 
-class Reported(msgspec.Struct, frozen=True):
+class Reported(msgspec.Struct, frozen=True, gc=False):
     """Body of ``task.progress``: what a run says of itself. Written seldom, see the agent.
 
     Attributes:
@@ -238,7 +238,7 @@ _recall = msgspec.msgpack.Decoder(RecallRequest).decode
 # ------------------------------------------------------------------ what a record says
 
 
-class Task(msgspec.Struct, frozen=True):
+class Task(msgspec.Struct, frozen=True, gc=False):
     """A task as the rules see it: its record, decoded.
 
     Attributes:
@@ -334,7 +334,31 @@ class Task(msgspec.Struct, frozen=True):
 
 
 def read(record: Record) -> Task | None:
-    """Decode a task's record; None while its submission is not known here."""
+    """Return what a task's record says; None while its submission is not known here."""
+    task: Task | None = record.decoded
+    if task is None:
+        task = _decode(record)
+        if task is not None:
+            records.remember(record, task)
+    return task
+
+
+def moved(task: Task, progress: Progress, after: Record) -> Task:
+    """Return a task after a move by its device: what ``read`` would, without decoding it again.
+
+    Args:
+        task: As it was.
+        progress: The move, under the task's own allocation, made with all seen that was there.
+        after: Its record since.
+    """
+    now = msgspec.structs.replace(
+        task, status=progress.status, progress=progress, updated_ms=at_ms(records.newest(after))
+    )
+    records.remember(after, now)
+    return now
+
+
+def _decode(record: Record) -> Task | None:
     submissions = submissions_of(record)
     if not submissions:
         return None

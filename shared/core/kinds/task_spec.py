@@ -74,7 +74,7 @@ class Unreachable(enum.StrEnum):
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=SECONDS_MAX)]
 
 
-class Edge(msgspec.Struct, frozen=True):
+class Edge(msgspec.Struct, frozen=True, gc=False):
     """An order constraint: not before ``task`` has got that far."""
 
     task: Uuid7
@@ -82,14 +82,14 @@ class Edge(msgspec.Struct, frozen=True):
     on_failure: OnFailure = OnFailure.CANCEL
 
 
-class Retry(msgspec.Struct, frozen=True):
+class Retry(msgspec.Struct, frozen=True, gc=False):
     """Exponential backoff with full jitter, seconds."""
 
     base_s: Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)] = 1
     max_s: Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)] = 300
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True, gc=False):
     """A question to a third party before the start: is the syringe in stock?
 
     Attributes:
@@ -113,7 +113,7 @@ Title = Annotated[
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_MAX)]
 
 
-class Spec(msgspec.Struct, frozen=True):
+class Spec(msgspec.Struct, frozen=True, gc=False):
     """Body of ``task.submitted``: what is asked for; it never changes.
 
     Attributes:
