@@ -233,8 +233,10 @@ class Backlog:
 
 def _lean(task: Task) -> Task:
     """Drop what no decision needs: a hundred thousand payloads would not fit a small board."""
-    spec = msgspec.structs.replace(task.spec, payload={})
-    progress = task.progress
+    spec, progress = task.spec, task.progress
+    if not spec.payload and progress is None:
+        return task
+    spec = msgspec.structs.replace(spec, payload={})
     if progress is not None and progress.attempt is not None:
         attempt = msgspec.structs.replace(progress.attempt, output=None, error=None)
         progress = msgspec.structs.replace(progress, attempt=attempt)

@@ -324,27 +324,26 @@ class Dispatcher:
         self._starts.note(task.spec.type, self._boot_ms())
         if self._stopping:
             acting.stop(Stop.SHUTDOWN)
-        group.create_task(self._run(acting), name=f"attempt {attempt.id}")
+        group.create_task(self._run(acting, group), name=f"attempt {attempt.id}")
 
-    async def _run(self, acting: Acting) -> None:
+    async def _run(self, acting: Acting, group: asyncio.TaskGroup) -> None:
         task, attempt = acting.task, acting.attempt
-        async with asyncio.TaskGroup() as group:
-            notes = JournalNotes(
-                self._replica, task, attempt, beat=acting.beat, wait=self._wait, group=group
-            )
-            run = Run(
-                task_id=task.id,
-                attempt_id=attempt.id,
-                number=attempt.number,
-                payload=deepcopy(task.spec.payload),  # its own: what it changes changes no record
-                idempotency_key=task.id,
-                folder=self._folder,
-                notes=notes,
-            )
-            try:
-                result = await acting.perform(self._handlers[task.spec.type], run)
-            finally:
-                notes.end()
+        notes = JournalNotes(
+            self._replica, task, attempt, beat=acting.beat, wait=self._wait, group=group
+        )
+        run = Run(
+            task_id=task.id,
+            attempt_id=attempt.id,
+            number=attempt.number,
+            payload=deepcopy(task.spec.payload),  # its own: what it changes changes no record
+            idempotency_key=task.id,
+            folder=self._folder,
+            notes=notes,
+        )
+        try:
+            result = await acting.perform(self._handlers[task.spec.type], run)
+        finally:
+            notes.end()
         acting.last_word = notes.unwritten
         self._ended[task.id] = result
         self._changed.set()

@@ -108,24 +108,27 @@ class Intake:
     def _take_news(self) -> Sequence[str]:
         """Take note of what the news tell; return the tasks that have to be read."""
         unread: list[str] = []
+        now_ms = self._now_ms()
         for task_id, record in self._news.take().items():
             task = tasks.read(record) if record is not None else None
             if task is None or (task.status is Status.WAITING and task.spec.after):
                 unread.append(task_id)  # with the statuses of what it waits for
             else:
-                self._hear(task, {})
+                self._hear(task, {}, now_ms)
         return unread
 
     async def _look(self, task_ids: Sequence[str]) -> None:
         """Read tasks and take note of them."""
         for first in range(0, len(task_ids), READ_MAX):
             part = task_ids[first : first + READ_MAX]
-            for task, statuses in await self._replica.read(partial(news.read, task_ids=part)):
-                self._hear(task, statuses)
+            found = await self._replica.read(partial(news.read, task_ids=part))
+            now_ms = self._now_ms()
+            for task, statuses in found:
+                self._hear(task, statuses, now_ms)
 
-    def _hear(self, task: Task, statuses: Statuses) -> None:
+    def _hear(self, task: Task, statuses: Statuses, now_ms: int) -> None:
         """Take note of a task as it is now."""
-        now_ms, node = self._now_ms(), self._replica.node
+        node = self._replica.node
         self.backlog.heard(task.id, task.status, now_ms)
         self._close.pop(task.id, None)
         if not claim.is_held(task, node):
@@ -189,6 +192,7 @@ class Intake:
             self._cancel.discard(task_id)
         for task_id in moved.failed:
             self.backlog.remove(task_id)
+        now_ms = self._now_ms()
         for task_id, task in moved.tasks.items():
             if task is None or (task.status is Status.WAITING and task.spec.after):
                 # It waits again for others, whose statuses are not at hand: look at them.
@@ -196,7 +200,7 @@ class Intake:
                 self._news.note(task_id, moved.position)
             else:
                 self._news.know(task_id, moved.position)
-                self._hear(task, {})
+                self._hear(task, {}, now_ms)
         return {**moved.tasks, **dict.fromkeys(moved.failed)}
 
 

@@ -71,11 +71,6 @@ def gates(task: Task) -> Gates:
     return tuple(found)
 
 
-def _group_of(task: Task) -> Mapping[tuple[str, str], str]:
-    """Return what a task keeps from the rest of its group while it runs."""
-    return {} if task.spec.group is None else {(task.site, task.spec.group): task.id}
-
-
 def ask_gate(task: Task) -> Gate:
     """Return the gate of those that ask for the same: the hub answers one of them at a time."""
     return (ASK, task.site, task.spec.type, *task.spec.shared_locks)
@@ -105,16 +100,21 @@ def must_check(room: Room, task: Task, now_ms: int) -> bool:
 def with_runs(room: Room, tasks: Iterable[Task]) -> Room:
     """Return the room in which these tasks run, started before now."""
     running: list[str] = []
-    types: dict[str, tuple[str, ...]] = {}
+    types: dict[str, list[str]] = {}
     groups: dict[tuple[str, str], str] = {}
     holders: dict[str, str] = {}
     for task in tasks:
         running.append(task.id)
-        types[task.spec.type] = (*types.get(task.spec.type, ()), task.id)
-        groups.update(_group_of(task))
+        types.setdefault(task.spec.type, []).append(task.id)
+        if task.spec.group is not None:
+            groups[task.site, task.spec.group] = task.id
         holders.update(dict.fromkeys(task.spec.local_locks, task.id))
     return msgspec.structs.replace(
-        room, running=tuple(running), types=types, groups=groups, holders=holders
+        room,
+        running=tuple(running),
+        types={type_: tuple(ids) for type_, ids in types.items()},
+        groups=groups,
+        holders=holders,
     )
 
 
@@ -128,8 +128,8 @@ def with_run(room: Room, task: Task, now_ms: int) -> Room:
         room,
         running=(*room.running, task.id),
         types={**room.types, type_: (*room.types.get(type_, ()), task.id)},
-        groups={**room.groups, **_group_of(task)},
-        holders={**room.holders, **dict.fromkeys(task.spec.local_locks, task.id)},
+        groups=_with_group(room.groups, task),
+        holders=_with_locks(room.holders, task),
         starts=starts,
     )
 
@@ -144,10 +144,24 @@ def with_asking(room: Room, task: Task) -> Room:
         room,
         asking=(*room.asking, task.id),
         types={**room.types, type_: (*room.types.get(type_, ()), task.id)},
-        groups={**room.groups, **_group_of(task)},
-        holders={**room.holders, **dict.fromkeys(task.spec.local_locks, task.id)},
+        groups=_with_group(room.groups, task),
+        holders=_with_locks(room.holders, task),
         cleared={**room.cleared, task.id: Asking()},
     )
+
+
+def _with_group(
+    groups: Mapping[tuple[str, str], str], task: Task
+) -> Mapping[tuple[str, str], str]:
+    """Return who keeps each group from the rest of it while this task runs, too."""
+    group = task.spec.group
+    return groups if group is None else {**groups, (task.site, group): task.id}
+
+
+def _with_locks(holders: Mapping[str, str], task: Task) -> Mapping[str, str]:
+    """Return who holds each lock while this task runs, too."""
+    locks = task.spec.local_locks
+    return {**holders, **dict.fromkeys(locks, task.id)} if locks else holders
 
 
 def with_request(room: Room, task: Task) -> Room:

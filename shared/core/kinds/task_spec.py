@@ -169,14 +169,14 @@ class Spec(msgspec.Struct, frozen=True, gc=False):
     @property
     def local_locks(self) -> tuple[str, ...]:
         """Locks that are the device's own."""
-        return tuple(lock for lock in self.locks if lock.startswith(LOCAL))
+        return tuple([lock for lock in self.locks if lock.startswith(LOCAL)])
 
     @property
     def shared_locks(self) -> tuple[str, ...]:
         """Locks that the hub grants."""
-        return tuple(lock for lock in self.locks if not lock.startswith(LOCAL))
+        return tuple([lock for lock in self.locks if not lock.startswith(LOCAL)])
 
     @property
     def asks_hub(self) -> bool:
         """Whether a device that the hub gave it may start it with the hub's permit only."""
-        return self.offline is Offline.RELEASE or bool(self.shared_locks)
+        return self.offline is Offline.RELEASE or bool(self.locks and self.shared_locks)
