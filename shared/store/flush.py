@@ -85,10 +85,19 @@ def write(
     held: Mapping[Key, Held],
     logs: Iterable[Log],
     *,
-    is_hub: bool,
+    hub: str | None,
     now_ms: int,
 ) -> Written:
-    """Write everything gathered, of records and logs as they are now."""
+    """Write everything gathered, of records and logs as they are now.
+
+    Args:
+        db: The writing connection.
+        gathered: What.
+        held: Records as they are now.
+        logs: Logs likewise.
+        hub: Name of this node; None: it is an agent.
+        now_ms: Wall clock, Unix ms.
+    """
     rows.insert_new(db, (held[key] for key in gathered.before if held[key].is_new))
     if gathered.journal:
         db.executemany(journal.INSERT_SILENT, gathered.journal)
@@ -102,9 +111,9 @@ def write(
     made = _write_typed_rows(db, gathered, held, tally)
     _write_side_rows(db, gathered, tally)
     tally.write(db)
-    if is_hub:
+    if hub is not None:
         changed = {key: max(moved.values()) for key, moved in gathered.registers.items()}
-        scope.enter(db, held, changed, now_ms)
+        scope.enter(db, held, changed, hub=hub, now_ms=now_ms)
     for log in logs:
         db.execute(UPDATE_LOG, (log.id, log.head, log.hash, log.acked, log.own))
     return Written(_derive_conflicts(db, gathered, held), made)

@@ -36,15 +36,24 @@ def everybody(site: str) -> str:
 
 
 def enter(
-    db: sqlite3.Connection, held: Mapping[Key, Held], changed: Mapping[Key, int], now_ms: int
+    db: sqlite3.Connection,
+    held: Mapping[Key, Held],
+    changed: Mapping[Key, int],
+    *,
+    hub: str,
+    now_ms: int,
 ) -> None:
-    """Note whom changed records concern, and with them their predecessors."""
+    """Note whom changed records concern, and with them their predecessors.
+
+    Not the hub itself: it needs no telling of what its own people ask for.
+    """
     batch: list[Row] = []
     for key, position in changed.items():
         kind = KINDS.get(key[0])
         if kind is None or kind.lane is not Lane.CONTROL:
             continue
-        batch += _devices(db, held, kind, key, position)
+        others = _devices(db, held, kind, key, position)
+        batch += [row for row in others if row[0] != hub]
         batch += _window(db, held[key], kind, position, now_ms)
     if batch:
         db.executemany(ENTER, batch)

@@ -478,9 +478,8 @@ class Transaction(Reading):
         held = {key: self.row(key) for key in gathered.before}
         self._newest.note(mine for mine in held.values() if mine.is_new)
         logs = [self._logs[name] for name in gathered.logs if name in self._logs]
-        written = flush.write(
-            self._db, gathered, held, logs, is_hub=self.node.is_hub, now_ms=self.now_ms
-        )
+        hub = self.node.device if self.node.is_hub else None
+        written = flush.write(self._db, gathered, held, logs, hub=hub, now_ms=self.now_ms)
         for key, before in gathered.before.items():
             mine = held[key]
             row = written.rows.get(key, before.row)

@@ -303,3 +303,13 @@ async def test_whoever_asked_hears_of_it_however_far_ahead(hub: Node, tablet: No
         for name in ("tablet", "robot")
     ]
     assert [bool(chunk.registers) for chunk in chunks] == [True, False]
+
+
+async def test_what_the_hubs_own_people_ask_for_concerns_no_device_called_hub(hub: Node) -> None:
+    """Its request is looked at before its decision is there, and may be written by then."""
+    await hub.replica.write(
+        lambda tx: deciding.ask(tx, site=SITE, booking_id=an_id(1), body=Create(SLOT), actor="ada")
+    )
+    rows = await hub.replica.read(lambda r: r.query("SELECT device FROM scope"))
+    assert rows == [("*demo",)]
+    assert await hub.replica.run_on_writer(_differences) == []

@@ -412,9 +412,7 @@ def _askers(record: Record) -> tuple[str, ...]:
         for register in ASKS.values()
         for event in record.register(register).siblings
     }
-    for event in _decisions(record):
-        found.add(device_of(_decided(event)[1].origin))
-        found.discard(device_of(event.header.origin))  # the hub needs no telling
+    found |= {device_of(_decided(event)[1].origin) for event in _decisions(record)}
     return tuple(sorted(found))
 
 

@@ -389,7 +389,7 @@ class _Database:
             kind = KINDS.get(record.kind)
             if kind is None or kind.lane is not Lane.CONTROL:
                 continue
-            devices = set(kind.devices(record))
+            devices = set(kind.devices(record)) - {self._node.device}
             once = devices | self._had(row)
             if kind.window(record) is not None:
                 once.add(scope.everybody(record.site))
@@ -412,7 +412,7 @@ class _Database:
                 found.add(events.device_of(header.origin))
             elif line.record == row and header.kind == "task.allocated":
                 found.update(_seat(line.event.body_bytes).holders)
-        return found
+        return found - {self._node.device}
 
 
 class _Replay:
