@@ -6,6 +6,11 @@
 
 ``dispatch_world.py`` is the same fleet at work: ``desk.py`` is the hub that deals, ``people.py``
 are those who use it, ``robots.py`` are the devices, ``ground.py`` stands beside them and sees who
-really acts. ``dispatch_bugs.py`` leaves out single rules of dispatch. ``campaign.py`` plays many
-seeds of both, for ``./dev simulate``.
+really acts. ``dispatch_bugs.py`` leaves out single rules of dispatch.
+
+``booking_world.py`` is a site that books: ``bookers.py`` are the people, ``clerk.py`` is the hub
+that decides, ``diary.py`` reads its journal and works out anew, by ``calendar_oracle.py``, what it
+should have said. ``booking_bugs.py`` leaves out single rules of bookings.
+
+``campaign.py`` plays many seeds of all three, for ``./dev simulate``.
 """

@@ -1,9 +1,10 @@
-"""``./dev simulate [--sync | --fleet] [--seeds 200] [--first 0] [--seed S] [--steps N]``.
+"""``./dev simulate [--sync] [--fleet] [--bookings] [--seeds 200] [--first 0] [--seed S]``.
 
-Two worlds over the same engine: ``sync`` (anybody writes anything anywhere) and ``fleet`` (a hub
-deals, robots run, people interfere). Without a choice each seed plays both. The last line on
-stdout is the summary in JSON; exit status 1 if a promise was broken. One seed alone tells on
-stderr what happened, in virtual milliseconds.
+Three worlds over the same engine: ``sync`` (anybody writes anything anywhere), ``fleet`` (a hub
+deals, robots run, people interfere) and ``bookings`` (people want the same few times, a hub
+decides). Without a choice each seed plays all. The last line on stdout is the summary in JSON;
+exit status 1 if a promise was broken. One seed alone tells on stderr what happened, in virtual
+milliseconds.
 """
 
 import argparse

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from tests.simulation import dispatch_world, world
+from tests.simulation import booking_world, dispatch_world, world
 from tests.simulation.world import Failure, Report
 
 PROCESSES = 2  # what the smallest machine that builds this has
@@ -20,12 +20,14 @@ WORLDS: Mapping[str, str] = MappingProxyType(
     {
         "sync": "anybody writes anything, anywhere, at any time",
         "fleet": "a hub deals tasks, robots run them, people interfere",
+        "bookings": "people want the same few times everywhere, a hub decides",
     }
 )
 _SIMULATE: Mapping[str, Callable[..., Report]] = MappingProxyType(
     {
         "sync": world.simulate,
         "fleet": dispatch_world.simulate,
+        "bookings": booking_world.simulate,
     }
 )
 
@@ -42,6 +44,7 @@ class Summary(msgspec.Struct, frozen=True):
         worlds: Which.
         events: Written in all.
         starts: Of tasks, by robots.
+        decisions: About bookings, by hubs.
         virtual_hours: How long it was for the fleets.
         seconds: How long it was for us.
     """
@@ -52,6 +55,7 @@ class Summary(msgspec.Struct, frozen=True):
     worlds: tuple[str, ...]
     events: int
     starts: int
+    decisions: int
     crashes: int
     partitions: int
     virtual_hours: float
@@ -98,6 +102,7 @@ def summarise(
         worlds=worlds,
         events=sum(report.events for report in reports),
         starts=sum(report.starts for report in reports),
+        decisions=sum(report.decisions for report in reports),
         crashes=sum(report.crashes for report in reports),
         partitions=sum(report.partitions for report in reports),
         virtual_hours=round(sum(report.virtual_ms for report in reports) / HOUR_MS, 1),

@@ -25,20 +25,22 @@ SAID = sql(
 )
 JUDGED = "SELECT judged FROM lanes ORDER BY lane"
 
+CONTROLLED = {"task", "booking"}  # kinds of which an agent hears only what concerns it
+
 Shown = dict[Name, tuple[bytes, bytes | None]]
+Concerns = dict[tuple[str, str], set[str]]  # kind and subject, devices
 
 
-def compare(ghost: Ghost, hub: Node, agents: list[Node]) -> None:
+def compare(ghost: Ghost, hub: Node, agents: list[Node], concerns: Concerns) -> None:
     """Compare every agent with the hub, and both with what was acknowledged."""
     _nothing_lost(ghost, hub, agents)
     ((apart,),) = hub.db.execute("SELECT count(*) FROM held_apart")
     demand(apart == 0, 4, "fork", f"{apart} events are held apart, though nobody was cloned")
     theirs = _shown(hub)
-    concerns = _concerns(hub)
     for agent in agents:
         mine = _shown(agent)
         for name, (packed, _) in theirs.items():
-            if name[0] == "task" and agent.name not in concerns.get(name[1], ()):
+            if name[0] in CONTROLLED and agent.name not in concerns.get(name[:2], ()):
                 continue
             _same_register(agent, name, mine, packed)
         _nothing_pending(agent, hub)
@@ -91,7 +93,7 @@ def _nothing_pending(agent: Node, hub: Node) -> None:
         demand(is_there, 6, "progress", f"{log.name} did not reach the hub up to {log.head}")
 
 
-def _same_rows(agent: Node, hub: Node, concerns: dict[str, set[str]]) -> None:
+def _same_rows(agent: Node, hub: Node, concerns: Concerns) -> None:
     """Lists and filters say what the records say."""
     conflicts = [node.db.execute(OPEN_CONFLICTS).fetchall() for node in (agent, hub)]
     demand(
@@ -106,7 +108,7 @@ def _same_rows(agent: Node, hub: Node, concerns: dict[str, set[str]]) -> None:
             for node in (agent, hub)
         )
         for key, row in theirs.items():
-            if table == "equipment" or agent.name in concerns.get(key, ()):
+            if table == "equipment" or agent.name in concerns.get(("task", key), ()):
                 demand(
                     mine.get(key) == row,
                     2,
@@ -127,9 +129,9 @@ def _verdicts_told(ghost: Ghost, agent: Node, hub: Node) -> None:
         demand(is_undone, 4, "verdict told", f"{agent.name} still says {mine} of {origin}:{seq}")
 
 
-def _concerns(hub: Node) -> dict[str, set[str]]:
+def concerns_of_tasks(hub: Node) -> Concerns:
     """Return the devices that each task concerns, derived from its record alone."""
-    found: dict[str, set[str]] = {}
+    found: Concerns = {}
     held = [
         read
         for (subject,) in hub.db.execute("SELECT subject FROM records WHERE kind = 'task'")
@@ -137,7 +139,7 @@ def _concerns(hub: Node) -> dict[str, set[str]]:
     ]
     for one in held:
         devices = {one.origin_device, *one.holders}
-        found.setdefault(one.id, set()).update(devices)
+        found.setdefault(("task", one.id), set()).update(devices)
         for edge in one.spec.after:
-            found.setdefault(edge.task, set()).update(devices)
+            found.setdefault(("task", edge.task), set()).update(devices)
     return found

@@ -134,6 +134,11 @@ class Node:
         return self._disk
 
     @property
+    def disk(self) -> sqlite3.Connection:
+        """Its disk as it is: the journal is whole, tables may be behind it."""
+        return self._disk
+
+    @property
     def changes_made(self) -> int:
         """How much was written to its disk."""
         return self._disk.total_changes

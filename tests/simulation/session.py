@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from shared.core.kinds import lane_of
 from shared.errors import BadFrame
 from shared.store import exchange
@@ -156,7 +158,8 @@ class DeviceEnd(SessionEnd):
         on_up: Callable[[Node, Up], None],
     ) -> None:
         super().__init__(node, wire, TO_HUB, on_end=on_end)
-        hello = exchange.hello(node.store.node, node.site, STATUS)
+        status = msgspec.structs.replace(STATUS, now_ms=node.clock.now_ms())
+        hello = exchange.hello(node.store.node, node.site, status)
         self.was_open = False
         self.stored: dict[str, int] = {}
         self._on_up = on_up

@@ -50,8 +50,9 @@ class Report(msgspec.Struct, frozen=True):
     """How one seed went.
 
     Attributes:
-        world: ``sync`` or ``fleet``.
+        world: ``sync``, ``fleet`` or ``bookings``.
         starts: Of tasks, by robots.
+        decisions: About bookings, by the hub.
         virtual_ms: How long it was for the fleet.
         digest: Hash of all that happened.
         broken: Name of the comparison that failed, None if none did.
@@ -61,6 +62,7 @@ class Report(msgspec.Struct, frozen=True):
     seed: int
     events: int
     starts: int
+    decisions: int
     crashes: int
     partitions: int
     virtual_ms: int
@@ -126,7 +128,7 @@ class World:
         )
         for agent in self.agents:
             self._watches[agent.name].sweep(agent, self.hub)
-        healed.compare(self.ghost, self.hub, self.agents)
+        healed.compare(self.ghost, self.hub, self.agents, self._concerns())
         for node in (self.hub, *self.agents):
             follows_from_its_journal(node)
 
@@ -134,6 +136,14 @@ class World:
     def starts(self) -> int:
         """How many tasks robots began to run: none has a dispatcher here."""
         return 0
+
+    @property
+    def decisions(self) -> int:
+        """How many requests for bookings the hub decided: nobody books here."""
+        return 0
+
+    def _concerns(self) -> healed.Concerns:
+        return healed.concerns_of_tasks(self.hub)
 
     # ------------------------------------------------------------------ what happens
 
@@ -293,6 +303,7 @@ def play(world: World, seed: int, *, steps: int | None) -> Report:
         seed=seed,
         events=len(world.ghost.durable),
         starts=world.starts,
+        decisions=world.decisions,
         crashes=world.crashes,
         partitions=world.faults.partitions,
         virtual_ms=world.timeline.now_ms,
