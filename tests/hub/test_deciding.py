@@ -313,3 +313,14 @@ async def test_what_the_hubs_own_people_ask_for_concerns_no_device_called_hub(hu
     rows = await hub.replica.read(lambda r: r.query("SELECT device FROM scope"))
     assert rows == [("*demo",)]
     assert await hub.replica.run_on_writer(_differences) == []
+
+
+async def test_one_that_is_cancelled_in_the_batch_that_asks_for_it_leaves_nothing_behind(
+    hub: Node, tablet: Node
+) -> None:
+    """What was requested for a moment may have been written as such: whom it concerns too."""
+    await ask(tablet, an_id(1), Cancel())
+    await ask(tablet, an_id(1), Create(SLOT))
+    await bring(tablet, hub)
+    assert await status(hub, an_id(1)) is Status.CANCELLED
+    assert await hub.replica.run_on_writer(_differences) == []

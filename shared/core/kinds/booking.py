@@ -417,10 +417,17 @@ def _askers(record: Record) -> tuple[str, ...]:
 
 
 def _window(record: Record) -> Interval | None:
-    booking = shown(record)
-    if booking is None or booking.slot is None:
+    """Return when it concerns everybody; one that was cancelled before it came, as it was asked.
+
+    In the batch that brings both it was requested for a moment, and may have been told as such.
+    """
+    booking, first = shown(record), created(record)
+    slot = booking.slot if booking else None
+    if slot is None and first is not None:
+        slot = _create(first.body_bytes).slot
+    if slot is None:
         return None
-    return Interval(booking.slot.start_ms - NEAR_MS, booking.slot.end_ms + KEPT_MS)
+    return Interval(slot.start_ms - NEAR_MS, slot.end_ms + KEPT_MS)
 
 
 def _nobody(_record: Record) -> tuple[str, ...]:
