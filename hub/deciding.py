@@ -77,12 +77,15 @@ def decide_events(tx: Transaction, asking: Iterable[Event], site: str) -> tuple[
     by_dot = {event.dot: event for event in asking if not _is_decided(tx, event)}
     # Before its place is given away: if the clock is set back, it must not be alive again. But who
     # confirms it late may have it, while nobody else does.
-    expire_due(tx, but=frozenset(event.header.subject for event in by_dot.values()))
+    asked_of = frozenset(event.header.subject for event in by_dot.values())
+    expire_due(tx, but=asked_of)
     offsets: dict[str, int] = {}
     requests = [_request(tx, event, offsets) for event in by_dot.values()]
     decisions = decide(requests, world(tx, site, tx.now_ms))
     for decision in decisions:
         write(tx, by_dot[decision.request], decision, site)
+    for booking_id in sorted(asked_of):
+        expire(tx, booking_id)  # nobody confirmed it, and the batch may have given its place away
     return decisions
 
 

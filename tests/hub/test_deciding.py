@@ -324,3 +324,19 @@ async def test_one_that_is_cancelled_in_the_batch_that_asks_for_it_leaves_nothin
     await bring(tablet, hub)
     assert await status(hub, an_id(1)) is Status.CANCELLED
     assert await hub.replica.run_on_writer(_differences) == []
+
+
+async def test_a_hold_that_lost_its_place_is_not_alive_again_if_the_clock_is_set_back(
+    hub: Node, tablet: Node
+) -> None:
+    """Promise 3, also if the batch that gave its place away asked something of it as well."""
+    await ask(tablet, an_id(1), Create(SLOT, hold_s=10))
+    await bring(tablet, hub)
+    hub.clock.ms += 20_000
+    await ask(tablet, an_id(2), Create(SLOT))
+    await ask(tablet, an_id(1), Move(LATER, seen=Dot("nobody", 1)))
+    await bring(tablet, hub)
+    hub.clock.ms -= 15_000
+    await hub.replica.write(deciding.decide_rest)
+    assert await status(hub, an_id(2)) is Status.CONFIRMED
+    assert await status(hub, an_id(1)) is Status.EXPIRED
