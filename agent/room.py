@@ -150,9 +150,7 @@ def with_asking(room: Room, task: Task) -> Room:
     )
 
 
-def _with_group(
-    groups: Mapping[tuple[str, str], str], task: Task
-) -> Mapping[tuple[str, str], str]:
+def _with_group(groups: Mapping[tuple[str, str], str], task: Task) -> Mapping[tuple[str, str], str]:
     """Return who keeps each group from the rest of it while this task runs, too."""
     group = task.spec.group
     return groups if group is None else {**groups, (task.site, group): task.id}
