@@ -168,7 +168,7 @@ def _scan(
 def _list(reading: Reading, names: tuple[str, ...], number: int, days: int = 7) -> list[Any]:
     window = (_after(number), _after(number) + days * DAY_MS)
     found = bookings.listed(reading, names, None, window, limit=PAGE)
-    return [bookings.render(reading, booking_id) for _, booking_id in found]
+    return bookings.rendered(reading, [booking_id for _, booking_id in found])
 
 
 def _fits(reading: Reading, names: tuple[str, ...], number: int) -> Any:

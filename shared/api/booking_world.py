@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.api.task_loading import padded
+import msgspec
+
 from shared.core.booking.booking import Booking
 from shared.core.booking.decision import World
 from shared.core.booking.groups import Group
@@ -27,7 +28,6 @@ RESOURCE = "resource"
 BOOKING = "booking"
 PAGE = 16  # bookings read in the first step: what a day of a busy resource has
 PAGE_MAX = 512  # in a later one: each is four times the one before
-MANY = 64  # names in one question: a fixed number, so that the statement is prepared once
 KEPT_MAX = 4096  # resources kept ready, by their rules; most share a few calendars
 # No longer bookings are found by their start alone; the few others have an index of their own.
 SHORT_MS = 4 * HOUR_MS
@@ -41,19 +41,17 @@ TAKEN = f"""SELECT begins, ends, booking FROM booking_places
 TAKEN_LONG = f"""SELECT begins, ends, booking FROM booking_places
     WHERE resource = $3 AND begins > $4 AND begins <= $5 AND ends > $6
     AND ends - begins > {SHORT_MS} AND {_BLOCKS} ORDER BY begins, booking"""  # noqa: S608 - ours
-_NAMES = ", ".join(f"${n}" for n in range(7, 7 + MANY))
-_NEAR = f"""FROM booking_places
-    WHERE resource IN ({_NAMES}) AND begins > $3 AND begins < $4 AND ends > $5 AND {_BLOCKS}"""
-_NEAR_LONG = f"""FROM booking_places
-    WHERE resource IN ({_NAMES}) AND begins > $6 AND begins <= $3 AND ends > $5
+# Of many resources at once: their names come as one JSON list, so that there is one statement
+# however many they are.
+_OF = "FROM json_each($7) w CROSS JOIN booking_places p ON p.resource = w.value"
+_NEAR = f"""{_OF} AND begins > $3 AND begins < $4 AND ends > $5 AND {_BLOCKS}"""
+_NEAR_LONG = f"""{_OF} AND begins > $6 AND begins <= $3 AND ends > $5
     AND ends - begins > {SHORT_MS} AND {_BLOCKS}"""
-UNTIL = f"""SELECT resource, max(ends) {_NEAR} GROUP BY resource
-    UNION ALL SELECT resource, max(ends) {_NEAR_LONG} GROUP BY resource"""
-COUNTS = f"""SELECT resource, count(*) {_NEAR} GROUP BY resource
-    UNION ALL SELECT resource, count(*) {_NEAR_LONG} GROUP BY resource"""
+UNTIL = f"SELECT resource, ends {_NEAR} UNION ALL SELECT resource, ends {_NEAR_LONG}"
+COUNTS = f"SELECT resource {_NEAR} UNION ALL SELECT resource {_NEAR_LONG}"
 
-RULES = f"""SELECT id, is_group, rules FROM resources
-    WHERE retired = 0 AND site = $1 AND id IN ({", ".join(f"${n}" for n in range(2, 2 + MANY))})"""  # noqa: S608 - ours
+RULES = """SELECT r.id, r.rules FROM json_each($2) w CROSS JOIN resources r ON r.id = w.value
+    WHERE retired = 0 AND site = $1"""
 NAMES = "SELECT id FROM resources WHERE retired = 0 AND site = $1 AND is_group = $2 ORDER BY id"
 
 Bookable = Resource | Group
@@ -121,23 +119,21 @@ class Busy:
         """Return when the last that overlaps [start, end) ends, of those that have any."""
         found: dict[str, int] = {}
         for resource, ends in self._ask(UNTIL, names, start_ms, end_ms):
-            found[resource] = max(ends, found.get(resource, ends))
+            if ends > found.get(resource, 0):
+                found[resource] = ends
         return found
 
     def counts(self, names: Sequence[str], start_ms: int, end_ms: int) -> Mapping[str, int]:
         """Return how many overlap [start, end), of those that have any."""
-        found: Counter[str] = Counter()
-        for resource, count in self._ask(COUNTS, names, start_ms, end_ms):
-            found[resource] += count
-        return found
+        return Counter([name for (name,) in self._ask(COUNTS, names, start_ms, end_ms)])
 
-    def _ask(
-        self, text: str, names: Sequence[str], start_ms: int, end_ms: int
-    ) -> Iterator[tuple[str, int]]:
+    def _ask(self, text: str, names: Sequence[str], start_ms: int, end_ms: int) -> list[Any]:
         times = (start_ms - SHORT_MS, end_ms, start_ms, start_ms - LENGTH_MS_MAX - 1)
-        for some in padded(names, MANY):
-            found: list[Any] = self._reading.query(text, *self._blocks, *times, *some)
-            yield from found
+        return self._reading.query(text, *self._blocks, *times, _listed(names))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return msgspec.json.encode(names).decode()
 
 
 class _Known:
@@ -162,16 +158,15 @@ class _Known:
 
         Not of a transaction: what was written in it is nowhere but in its records.
         """
-        if isinstance(self._reading, Transaction) or len(names) < PAGE:
+        if isinstance(self._reading, Transaction) or not names:
             return
         missing: dict[str, str] = {}
-        for some in padded(names, MANY):
-            for name, _, rules in self._reading.query(RULES, self._site, *some):
-                kept = _kept.get((name, rules))
-                if kept is None:
-                    missing[name] = rules
-                else:
-                    self._found[name] = kept
+        for name, rules in self._reading.query(RULES, self._site, _listed(names)):
+            kept = _kept.get((name, rules))
+            if kept is None:
+                missing[name] = rules
+            else:
+                self._found[name] = kept
         for name, record in records.load_many(self._reading.db, RESOURCE, [*missing]).items():
             found = self._found[name] = self._ready(record)
             if found is not None:
@@ -194,6 +189,10 @@ class Resources(Mapping[str, Resource]):
         self._reading = reading
         self._site = site
         self._known = known or _Known(reading, site)
+
+    def gather(self, names: Sequence[str]) -> None:
+        """Read these together."""
+        self._known.gather(names)
 
     def __getitem__(self, name: str) -> Resource:
         found = self._known[name]

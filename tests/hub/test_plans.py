@@ -65,3 +65,12 @@ def test_the_plan_uses_an_index(text: str) -> None:
     plan = [row[3] for row in node.db.execute(f"EXPLAIN QUERY PLAN {text}", (1,) * count)]
     assert not [step for step in plan if re.match(r"SCAN \w+$", step)], plan
     assert not [step for step in plan if "tasks_open" in step], plan
+
+
+@pytest.mark.parametrize("name", [name for name in QUERIES if name.startswith("long bookings")])
+def test_the_few_long_bookings_are_not_looked_for_among_all(name: str) -> None:
+    node = open_node("hub", "hub")
+    text = sql(QUERIES[name])
+    count = max(int(n) for n in re.findall(r"\?(\d+)", text))
+    (plan,) = [row[3] for row in node.db.execute(f"EXPLAIN QUERY PLAN {text}", (1,) * count)]
+    assert "_long" in plan
