@@ -8,6 +8,7 @@ needed, are searched by themselves.
 
 import datetime
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -29,6 +30,7 @@ UNCLEAR = TIME_MS_MAX  # of several places some are taken
 GLANCES_MAX = 4  # at one option; what is full for longer is read in order
 
 Options = Mapping[str, tuple[str, ...]]  # any of these; each is all of some resources
+Places = Mapping[str, tuple[Resource, ...]]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -66,89 +68,110 @@ def first(
         most: How many slots at most.
         many: Their bookings, of many resources at once; None: one after the other.
     """
-    wanted = sorted({name for names in options.values() for name in names})
-    missing = tuple(unknown(name) for name in wanted if name not in resources)
+    places, missing = _places(options, resources)
     if missing:
         return Answer((), missing)
-    search = _Search(wish, options, resources, busy, now_ms, many or OneByOne(busy))
+    search = _Search(wish, options, places, busy, now_ms, many or OneByOne(busy))
     slots = tuple(islice(search.slots(), most))
     return Answer(slots) if slots else Answer((), _limits(wish, options, resources, busy, now_ms))
+
+
+def _places(options: Options, resources: Resources) -> tuple[Places, tuple[Reason, ...]]:
+    """Return the resources of each option, and which there are not."""
+    found: dict[str, tuple[Resource, ...]] = {}
+    missing: set[str] = set()
+    for option, names in options.items():
+        try:
+            found[option] = tuple([resources[name] for name in names])
+        except KeyError:
+            missing.update(name for name in names if name not in resources)
+    return found, tuple(unknown(name) for name in sorted(missing))
 
 
 class _Search:
     """The slots of all options, the best first, as far as they are asked for."""
 
     def __init__(
-        self,
-        wish: Wish,
-        options: Options,
-        resources: Resources,
-        busy: Busy,
-        now_ms: int,
-        many: Many,
+        self, wish: Wish, options: Options, places: Places, busy: Busy, now_ms: int, many: Many
     ) -> None:
         self._wish = wish
         self._options = options
-        self._places = {
-            option: tuple([resources[name] for name in names]) for option, names in options.items()
-        }
+        self._places = places
         self._earliest = Earliest(wish, now_ms)
         self._busy = busy
         self._now_ms = now_ms
         self._many = many
-        self._searches: dict[str, Together] = {}  # of those that are searched by themselves
-        self._glances: dict[str, int] = {}  # how often each of the others was looked at
-        # Start, whether that is found, number of bookings on that day, option. What is not yet
-        # sought (0) comes before what is found (1), so that of all that begin together the number
-        # of bookings decides.
-        self._heap: list[tuple[int, int, int, str]] = []
+        # Options by an instant before which they cannot begin: many of them begin together.
+        self._waiting: dict[int, list[str]] = {}
+        self._instants: list[int] = []  # of those; a heap
+        self._found: list[tuple[int, int, str]] = []  # start, bookings on that day, option; a heap
+        self._searches: dict[str, Together | None] = {}  # of those that are searched by themselves
+        self._glances: Counter[str] = Counter()  # how often one of the others was not free
 
     def slots(self) -> Iterator[Slot]:
         """Yield them."""
-        heap, length_ms = self._heap, self._wish.length_ms
-        heap += self._begin()
-        heapq.heapify(heap)
-        while heap:
-            start, found, _, option = heapq.heappop(heap)
-            if found:
+        found, instants, length_ms = self._found, self._instants, self._wish.length_ms
+        self._begin()
+        while found or instants:
+            # Not before all that may begin then were looked at: the one with the fewest bookings
+            # comes first.
+            if found and (not instants or found[0][0] < instants[0]):
+                start, _, option = heapq.heappop(found)
                 yield Slot(self._options[option], start, start + length_ms)
                 self._go_on(option, start + length_ms)
-                continue
-            if option in self._glances:
-                self._glance(self._open([option, *self._alike(start)], start), start)
             else:
-                self._seek(option, start)
+                start = heapq.heappop(instants)
+                self._look(self._waiting.pop(start), start)
 
-    def _begin(self) -> Iterator[tuple[int, int, int, str]]:
+    def _begin(self) -> None:
+        after, waiting = self._wish.after_ms, self._waiting
         # A booking that moves is not in its own way; a glance does not know which that is.
         if len(self._options) < GLANCE_MIN or self._wish.ignore is not None:
             for option in self._options:
-                yield self._together(option, self._wish.after_ms).start_ms, 0, 0, option
-            return
-        for option in self._options:
-            start = self._opens(option, self._wish.after_ms)
-            if start != earliest.NEVER:
-                self._glances[option] = 0
-                yield start, 0, 0, option
+                waiting.setdefault(self._together(option, after).start_ms, []).append(option)
+        else:
+            for option in self._options:
+                waiting.setdefault(self._opens(option, after), []).append(option)
+            waiting.pop(earliest.NEVER, None)
+        self._instants += waiting
+        heapq.heapify(self._instants)
 
-    def _alike(self, start: int) -> list[str]:
-        """Take all others that may begin at this instant, if a glance would tell."""
-        found, heap, glances = [], self._heap, self._glances
-        while heap and heap[0][0] == start and not heap[0][1] and heap[0][3] in glances:
-            found.append(heapq.heappop(heap)[3])
-        return found
+    def _wait(self, option: str, start: int) -> None:
+        """Have an option looked at when the search has come to an instant."""
+        there = self._waiting.get(start)
+        if there is None:
+            there = self._waiting[start] = []
+            heapq.heappush(self._instants, start)
+        there.append(option)
+
+    def _look(self, options: Sequence[str], start: int) -> None:
+        """Find which of some options can begin at an instant, or when they may."""
+        alone = [option for option in options if option in self._searches]
+        alike = [option for option in options if option not in self._searches] if alone else options
+        found = {start: self._glance(self._open(alike, start), start)} if alike else {}
+        limit = start if len(options) > 1 else self._next()
+        for option in alone:
+            if self._seek(option, start, limit):
+                found.setdefault(self._together(option, start).start_ms, []).append(option)
+        for begin, fitting in found.items():
+            self._rank(fitting, begin)
+
+    def _next(self) -> int:
+        """Return the earliest start of all others."""
+        waiting = self._instants[0] if self._instants else TIME_MS_MAX
+        return min(waiting, self._found[0][0]) if self._found else waiting
 
     def _open(self, alike: Sequence[str], start: int) -> list[str]:
         """Return those that are open then; the others wait until they are."""
         found = []
         for option in alike:
             # Before the first glance that was asked; but several need not be open when the last is.
-            is_known = not self._glances[option] and len(self._places[option]) == 1
+            is_known = option not in self._glances and len(self._places[option]) == 1
             opens = start if is_known else self._opens(option, start)
             if opens == start:
                 found.append(option)
             elif opens != earliest.NEVER:
-                heapq.heappush(self._heap, (opens, 0, 0, option))
+                self._wait(option, opens)
         return found
 
     def _opens(self, option: str, start: int) -> int:
@@ -160,22 +183,20 @@ class _Search:
 
     def _go_on(self, option: str, start: int) -> None:
         """Have an option searched by itself from an instant on, if its turn comes."""
-        self._glances.pop(option, None)
-        search = self._searches.get(option)
+        search = self._searches.setdefault(option, None)
         if search is not None:
             start = search.start_ms = max(search.start_ms, start)
-        heapq.heappush(self._heap, (start, 0, 0, option))
+        self._wait(option, start)
 
-    def _seek(self, option: str, start: int) -> None:
-        heap = self._heap
+    def _seek(self, option: str, start: int, limit: int) -> bool:
+        """Go on in the search of an option; say whether a start was found up to a limit."""
         search = self._together(option, start)
-        limit = heap[0][0] if heap else TIME_MS_MAX
         if not search.seek(limit):
-            return
+            return False
         if search.start_ms > limit:
-            heapq.heappush(heap, (search.start_ms, 0, 0, option))
-        else:
-            self._found([option], search.start_ms)
+            self._wait(option, search.start_ms)
+            return False
+        return True
 
     def _together(self, option: str, start: int) -> Together:
         """Return the search of an option; a new one begins at an instant."""
@@ -187,47 +208,49 @@ class _Search:
             )
         return search
 
-    def _glance(self, alike: Sequence[str], start: int) -> None:
-        """Look at what is booked around an instant, of all that are open then."""
+    def _glance(self, alike: Sequence[str], start: int) -> list[str]:
+        """Look at what is booked around an instant; return what is free of those open then."""
         taken_until = self._taken_until(alike, start)
         fitting = []
         for option in alike:
-            begin = max([taken_until.get(name, start) for name in self._options[option]])
+            names = self._options[option]
+            begin = taken_until.get(names[0], start)
+            if len(names) > 1:
+                begin = max([taken_until.get(name, start) for name in names])
             if begin == start:
                 fitting.append(option)
                 continue
             self._glances[option] += 1
             if begin == UNCLEAR or self._glances[option] == GLANCES_MAX:
-                del self._glances[option]
-            heapq.heappush(self._heap, (start if begin == UNCLEAR else begin, 0, 0, option))
-        if fitting:
-            self._found(fitting, start)
+                self._searches[option] = None
+            self._wait(option, start if begin == UNCLEAR else begin)
+        return fitting
 
     def _taken_until(self, alike: Sequence[str], start: int) -> dict[str, int]:
         """Return when those that are taken at an instant may begin at the earliest."""
-        by_limits: dict[int, dict[str, Limits]] = {}
+        by_limits: dict[int, list[str]] = {}
+        alike_limits: dict[tuple[int, bool], list[str]] = {}
         for option in alike:
             for place in self._places[option]:
-                limits = place.limits
-                by_limits.setdefault(id(limits), {})[place.id] = limits
-        by_reach: dict[int, dict[str, Limits]] = {}
-        for places in by_limits.values():
-            limits = next(iter(places.values()))
-            # Between two bookings both buffers are kept.
-            reach_ms = (limits.before_s + limits.after_s) * SECOND_MS
-            by_reach.setdefault(reach_ms, {}).update(places)
+                names = by_limits.get(id(place.limits))
+                if names is None:
+                    reach_ms, is_single = _reach_ms(place.limits), place.limits.capacity == 1
+                    names = alike_limits.setdefault((reach_ms, is_single), [])
+                    by_limits[id(place.limits)] = names
+                names.append(place.id)
         found: dict[str, int] = {}
-        for reach_ms, places in by_reach.items():
+        for (reach_ms, is_single), names in alike_limits.items():
             end = start + self._wish.length_ms + reach_ms
-            for name, until in self._many.until([*places], start - reach_ms, end).items():
-                found[name] = until + reach_ms if places[name].capacity == 1 else UNCLEAR
+            for name, until in self._many.until(names, start - reach_ms, end).items():
+                found[name] = until + reach_ms if is_single else UNCLEAR
         return found
 
-    def _found(self, options: Sequence[str], start: int) -> None:
+    def _rank(self, options: Sequence[str], start: int) -> None:
+        """Note that options can begin, and how much else their resources have to do that day."""
         loads = self._loads(options, start) if len(self._options) > 1 else {}
         for option in options:
-            load = sum(loads.get(name, 0) for name in self._options[option])
-            heapq.heappush(self._heap, (start, 1, load, option))
+            load = sum([loads.get(name, 0) for name in self._options[option]])
+            heapq.heappush(self._found, (start, load, option))
 
     def _loads(self, options: Iterable[str], at_ms: int) -> dict[str, int]:
         """Return how many bookings the resources of these have on the local day of an instant."""
@@ -241,6 +264,11 @@ class _Search:
             begin, end = local_time.midnight(date, zone), local_time.midnight(date + DAY, zone)
             found.update(self._many.counts(sorted(names), begin, end))
         return found
+
+
+def _reach_ms(limits: Limits) -> int:
+    """Return how far apart two bookings are at least: both buffers are kept."""
+    return (limits.before_s + limits.after_s) * SECOND_MS
 
 
 # ------------------------------------------------------------------ why there is none

@@ -5,6 +5,7 @@ depend on nothing but zone, date and hours, and most resources of a site share t
 """
 
 import datetime
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -18,6 +19,8 @@ from shared.core.booking.interval import Interval, merged
 from shared.core.booking.local_time import DAY
 from shared.core.booking.rules import Holidays, Hours
 
+Differing = tuple[datetime.date, tuple[Span, ...]]
+
 _OPENINGS_KEPT = 16_384  # days: a year of forty different hours, some 6 MiB
 
 
@@ -29,12 +32,22 @@ class Calendar(msgspec.Struct, frozen=True):
         week: Hours of Monday to Sunday.
         special: Hours of the days that differ.
         notes: Why those days differ, for people.
+        dates: Of those days, in order.
     """
 
     zone: datetime.tzinfo
     week: tuple[tuple[Span, ...], ...]
     special: dict[datetime.date, tuple[Span, ...]]
     notes: dict[datetime.date, str]
+    dates: tuple[datetime.date, ...]
+
+    def differing(self, first: datetime.date, final: datetime.date) -> tuple[Differing, ...]:
+        """Return the days from one to another that differ from the week, with their hours."""
+        dates = self.dates
+        if not dates or final < dates[0] or dates[-1] < first:
+            return ()
+        some = dates[bisect_left(dates, first) : bisect_right(dates, final)]
+        return tuple([(date, self.special[date]) for date in some])
 
     def hours(self, date: datetime.date) -> tuple[Span, ...]:
         """Return what begins on a local day."""
@@ -90,7 +103,8 @@ def calendar(hours: Hours, holidays: Holidays) -> Calendar:
             date = exception.first + number * DAY
             special[date] = spans
             notes[date] = exception.note or exception.cause.value
-    return Calendar(zones.find(hours.timezone), hours_of.weekdays(hours.week), special, notes)
+    week = hours_of.weekdays(hours.week)
+    return Calendar(zones.find(hours.timezone), week, special, notes, tuple(sorted(special)))
 
 
 @lru_cache(_OPENINGS_KEPT)

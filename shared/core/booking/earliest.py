@@ -9,19 +9,19 @@ import datetime
 import msgspec
 
 from shared.core.booking import grid, local_time, taken
+from shared.core.booking.calendar import Differing
 from shared.core.booking.interval import Interval
-from shared.core.booking.local_time import DAY, HOUR_MS
+from shared.core.booking.local_time import DAY, HOUR_MS, SECOND_MS
 from shared.core.booking.resource import Resource
-from shared.core.booking.rules import Limits
 from shared.core.booking.slot import TIME_MS_MAX
-from shared.core.booking.track import Track, Wish, bounds
+from shared.core.booking.track import Track, Wish
 
-DAYS = 8  # how far ahead calendars are compared day by day
+LAST = 7  # how many days ahead calendars are compared
 NEVER = TIME_MS_MAX + 1
 _NO_START = Interval(NEVER, NEVER)
 
 Rules = tuple[int, int]
-Days = tuple[datetime.tzinfo, Limits, int, datetime.date, tuple[object, ...]]
+Days = tuple[datetime.tzinfo, int, int, datetime.date, tuple[Differing, ...]]
 
 
 class Earliest:
@@ -40,6 +40,7 @@ class Earliest:
         # first start to the last one before it closes, the grid left aside.
         self._by_rules: dict[Rules, Interval] = {}
         self._by_days: dict[Days, Interval] = {}
+        self._dates: dict[tuple[datetime.tzinfo, int], datetime.date] = {}
         self._at_ms = 0
         self._answers: dict[Rules, int] = {}  # for that instant
 
@@ -75,13 +76,14 @@ class Earliest:
     def _look(self, resource: Resource, at_ms: int) -> Interval:
         """Look for what is known of the same days before laying them out."""
         calendar, limits = resource.calendar, resource.limits
-        wish = msgspec.structs.replace(self._wish, after_ms=max(at_ms, self._wish.after_ms))
-        date = local_time.day(bounds(wish, resource, self._now_ms).start_ms, calendar.zone)
-        special = tuple(calendar.special.get(date + n * DAY) for n in range(-1, DAYS))
-        days = (calendar.zone, limits, id(calendar.week), date, special)
+        notice_ms = self._now_ms + limits.notice_s * SECOND_MS
+        date = self._date(max(at_ms, self._wish.after_ms, notice_ms), calendar.zone)
+        differing = calendar.differing(date - DAY, date + LAST * DAY)
+        days = (calendar.zone, id(limits), id(calendar.week), date, differing)
         found = self._by_days.get(days)
         if found is not None and at_ms <= found.end_ms:
             return found
+        wish = msgspec.structs.replace(self._wish, after_ms=max(at_ms, self._wish.after_ms))
         track = Track(resource, wish, taken.nothing, self._now_ms)
         start = track.seek(track.first_ms, TIME_MS_MAX)
         if start is None:
@@ -89,6 +91,12 @@ class Earliest:
         opening = next(calendar.open(start, start + wish.length_ms + 24 * HOUR_MS))
         found = Interval(start, min(opening.end_ms - wish.length_ms, track.last_ms))
         # Others have these days in common, and may differ in those after them.
-        if local_time.day(opening.end_ms, calendar.zone) < date + (DAYS - 2) * DAY:
+        if local_time.day(opening.end_ms, calendar.zone) < date + (LAST - 1) * DAY:
             self._by_days[days] = found
+        return found
+
+    def _date(self, at_ms: int, zone: datetime.tzinfo) -> datetime.date:
+        found = self._dates.get((zone, at_ms))
+        if found is None:
+            found = self._dates[zone, at_ms] = local_time.day(at_ms, zone)
         return found
