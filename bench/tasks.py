@@ -77,7 +77,7 @@ async def run(sizes: Sizes, folder: Path) -> list[Figure]:
             for name, found in others.items()
         ),
         figure(
-            "tasks", f"{TOGETHER} at once", "tasks/s", together, beside=beside, target=Target(1, 2)
+            "tasks", f"{TOGETHER} at once", "tasks/s", together, beside=beside, target=Target(2, 4)
         ),
         figure("tasks", "1 at once", "tasks/s", alone, beside=beside),
     ]

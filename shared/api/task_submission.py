@@ -75,8 +75,8 @@ class CheckGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RetryGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Exponential backoff with full jitter, seconds."""
 
-    base_s: PositiveSeconds = 1
-    max_s: PositiveSeconds = 300
+    base_s: PositiveSeconds = 1.0
+    max_s: PositiveSeconds = 300.0
 
 
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -239,9 +239,12 @@ def submit(
     before = [_predecessor(tx, edge, at, site) for edge, at in given]
     actor = planned.spec.requester
     task_events.append(tx, planned.id, site, "task.submitted", planned.spec, actor)
+    seat = tasks.NOBODY
     if tx.node.role == "agent" and _may_seat_itself(tx, planned.spec, site, before, can_run):
         seat = task_events.own_seat(tx, site, 0, ())
         task_events.append(tx, planned.id, site, "task.allocated", seat, actor)
+    if not record.is_known:  # else somebody was quicker with a wish about it
+        tasks.submitted(tx.record("task", planned.id), planned.spec, seat)
     return planned.id, True
 
 
@@ -253,7 +256,12 @@ def _is_same(known: Task, planned: Spec) -> bool:
     are equal, to a handler they are not.
     """
     asked = msgspec.structs.replace(planned, requester=known.spec.requester)
-    return _canonical(known.spec) == _canonical(_spec(_canonical(asked)))
+    return _journaled(known.spec) == _journaled(asked)
+
+
+def _journaled(spec: Spec) -> bytes:
+    """Return the one form of a submission: whoever wrote 1 for seconds, the journal has 1.0."""
+    return _canonical(_spec(_canonical(spec)))
 
 
 def _work(submission: Submission) -> tuple[str, dict[str, Any]]:

@@ -214,7 +214,7 @@ def _remove_sides(tx: Transaction, event: Event) -> None:
     An attempt whose end is refused has begun all the same.
     """
     kind = KINDS.get(record_kind(event.header.kind))
-    made = kind.side_rows(event) if kind else ()
+    made = kind.side_rows(event, None) if kind else ()
     if kind is None or not made:
         return
     for side in made:
@@ -222,7 +222,7 @@ def _remove_sides(tx: Transaction, event: Event) -> None:
     gone = {(side.table, side.row[: side.table.key]) for side in made}
     tally = Tally()
     for header, body in tx.query(COUNTING, tx.row((kind.name, event.header.subject)).id):
-        for side in kind.side_rows(events.read(header, body)):
+        for side in kind.side_rows(events.read(header, body), None):
             if (side.table, side.row[: side.table.key]) in gone:
                 typed.upsert(tx.db, side.table, [side.row], tally)
     tally.write(tx.db)

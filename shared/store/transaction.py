@@ -227,7 +227,7 @@ class Transaction(Reading):
         verdict = Verdict.APPLIED if self.node.is_hub else Verdict.PENDING
         entry = self.store_event(event, verdict)
         self.set_register(key, register, registers.fold(current, event), entry)
-        self.applied(event)
+        self.applied(event, body)
         return event
 
     def begin_part(self) -> None:
@@ -398,12 +398,17 @@ class Transaction(Reading):
         if key not in self._gathered.before:
             self._put(self._gathered.before, key, self.row(key))
 
-    def applied(self, event: Event) -> None:
-        """Derive side rows from an event that counts."""
+    def applied(self, event: Event, body: msgspec.Struct | None = None) -> None:
+        """Derive side rows from an event that counts.
+
+        Args:
+            event: The event.
+            body: Its body; None: it has to be decoded.
+        """
         key = (record_kind(event.header.kind), event.header.subject)
         kind = KINDS.get(key[0])
         if kind is not None:
-            self._gathered.side_rows += [(key, side) for side in kind.side_rows(event)]
+            self._gathered.side_rows += [(key, side) for side in kind.side_rows(event, body)]
 
     def count_parked(self, change: int) -> None:
         """Count events that may be judged again."""

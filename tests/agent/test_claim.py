@@ -4,11 +4,14 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
 from agent import claim
 from agent.attempt import Failed, Result, Stopped, Succeeded, conclude
 from agent.timers import Stop
+from shared.api import task_submission
+from shared.api.task_submission import Submission
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import CancelRequest, Failure, RecallRequest, Task
 from shared.core.kinds.task_spec import Priority, Spec
@@ -84,3 +87,48 @@ async def test_after_any_moves_a_record_tells_what_its_registers_say(
 
             told, is_so = await replica.write(change)
             assert told == is_so, f"seed {seed}"
+
+
+SUBMISSIONS = (
+    {"type": "wait", "payload": {"text": "é", "parts": [1, 2.5, None, -(2**63), 1e300]}},
+    {"command": "echo hello", "priority": "high", "title": "Hello", "max_attempts": 1},
+    {"type": "wait", "payload": {}, "locks": ["local:arm", "lift"], "group": "round"},
+    {"type": "wait", "payload": {}, "device": "robot-9", "deadline": "2099-01-01T00:00:00Z"},
+)
+
+
+@pytest.mark.parametrize("asked", SUBMISSIONS)
+@pytest.mark.parametrize("can_run", [True, False])
+async def test_a_submission_that_is_kept_decoded_says_what_its_registers_say(
+    tmp_path: Path, asked: dict[str, object], can_run: bool
+) -> None:
+    submission = msgspec.json.decode(msgspec.json.encode(asked), type=Submission)
+    planned = task_submission.plan(submission, "ann", NOW_MS, lambda: ID)
+
+    def change(tx: Transaction) -> tuple[object, Task | None, Task | None]:
+        task_submission.submit(tx, planned, SITE, lambda _: can_run)
+        record = tx.record("task", ID)
+        return record.decoded, tasks.read(record), decoded_anew(record)
+
+    async with open_journal(tmp_path, lambda: NOW_MS) as replica:
+        kept, told, is_so = await replica.write(change)
+    assert kept is told
+    assert told == is_so
+    assert msgspec.json.encode(told) == msgspec.json.encode(is_so)  # 1 is 1.0, but not as JSON
+
+
+async def test_a_wish_that_came_before_the_submission_counts(tmp_path: Path) -> None:
+    submission = Submission(type="wait", payload={})
+    planned = task_submission.plan(submission, "ann", NOW_MS, lambda: ID)
+
+    def change(tx: Transaction) -> tuple[Task | None, Task | None]:
+        append(tx, ID, "task.cancel_requested", CancelRequest())
+        task_submission.submit(tx, planned, SITE, lambda _: True)
+        record = tx.record("task", ID)
+        return tasks.read(record), decoded_anew(record)
+
+    async with open_journal(tmp_path, lambda: NOW_MS) as replica:
+        told, is_so = await replica.write(change)
+    assert told == is_so
+    assert told is not None
+    assert told.cancel_asked

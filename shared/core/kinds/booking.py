@@ -401,7 +401,7 @@ def _places(record: Record) -> tuple[Row, ...]:
     )
 
 
-def _no_side_rows(_event: Event) -> tuple[SideRow, ...]:
+def _no_side_rows(_event: Event, _body: object) -> tuple[SideRow, ...]:
     return ()
 
 

@@ -278,7 +278,7 @@ def _row(record: Record) -> Row:
     )
 
 
-def _no_side_rows(_event: Event) -> tuple[SideRow, ...]:
+def _no_side_rows(_event: Event, _body: object) -> tuple[SideRow, ...]:
     return ()
 
 

@@ -88,7 +88,8 @@ class Kind:
         row: Row of the typed table, in the order of its columns.
         parts: A table that holds several rows of a record, the first column its id; None: none.
         part_rows: Those rows, which replace the ones that stood there.
-        side_rows: Rows of other tables that one applied event makes.
+        side_rows: Rows of other tables that one applied event makes; its body, if whoever calls has
+            it decoded, else None.
         devices: In the control lane, the devices that a record concerns.
         window: In the control lane, the time in which a record concerns every device of its site,
             Unix ms; None: never.
@@ -106,7 +107,7 @@ class Kind:
     table: Table
     row: Callable[[Record], Row]
     side_tables: tuple[Table, ...] = ()
-    side_rows: Callable[[Event], tuple[SideRow, ...]]
+    side_rows: Callable[[Event, msgspec.Struct | None], tuple[SideRow, ...]]
     parts: Table | None = None
     part_rows: Callable[[Record], tuple[Row, ...]] = no_parts
     devices: Callable[[Record], tuple[str, ...]]

@@ -116,7 +116,7 @@ def _row(record: Record) -> Row:
     return (record.subject, record.site, shown.type, int(shown.paused), shown.reason)
 
 
-def _no_side_rows(_event: Event) -> tuple[SideRow, ...]:
+def _no_side_rows(_event: Event, _body: object) -> tuple[SideRow, ...]:
     return ()
 
 

@@ -148,7 +148,7 @@ def _row(record: Record) -> Row:
     return (record.subject, record.site, paused, 0 if found else 1)
 
 
-def _no_side_rows(_event: Event) -> tuple[SideRow, ...]:
+def _no_side_rows(_event: Event, _body: object) -> tuple[SideRow, ...]:
     return ()
 
 

@@ -343,6 +343,34 @@ def read(record: Record) -> Task | None:
     return task
 
 
+def submitted(record: Record, spec: Spec, seat: Seat = NOBODY) -> Task:
+    """Return a task of which nothing is known yet but this, without decoding it.
+
+    Args:
+        record: With its submission, and with the seat if its device took it at once.
+        spec: As it was submitted.
+        seat: As it was taken.
+    """
+    (first,) = record.register(SPEC).siblings
+    task = Task(
+        id=record.subject,
+        site=record.site,
+        spec=spec,
+        submitters=(device_of(first.header.origin),),
+        allocation=seat.allocation,
+        holders=seat.holders,
+        status=Status.WAITING,
+        progress=None,
+        priority=spec.priority,
+        cancel_asked=False,
+        created_ms=at_ms(Stamp(first.header.at)),
+        updated_ms=at_ms(records.newest(record)),
+        seat=seat,
+    )
+    records.remember(record, task)
+    return task
+
+
 def moved(task: Task, progress: Progress, after: Record) -> Task:
     """Return a task after a move by its device: what ``read`` would, without decoding it again.
 

@@ -226,13 +226,13 @@ def _deadline(deadline_ms: int | None) -> int:
     return NO_DEADLINE if deadline_ms is None else max(0, min(deadline_ms, NO_DEADLINE))
 
 
-def _side_rows(event: Event) -> tuple[SideRow, ...]:
+def _side_rows(event: Event, body: msgspec.Struct | None) -> tuple[SideRow, ...]:
     if event.header.kind == "task.submitted":
-        after = _spec(event.body_bytes).after
+        after = (body if isinstance(body, Spec) else _spec(event.body_bytes)).after
         return tuple(SideRow(EDGES, (edge.task, event.header.subject)) for edge in after)
     if event.header.kind != "task.status":
         return ()
-    progress = _progress(event.body_bytes)
+    progress = body if isinstance(body, Progress) else _progress(event.body_bytes)
     attempt, allocation = progress.attempt, progress.allocation
     if attempt is None or allocation is None:
         return ()

@@ -85,8 +85,8 @@ class Edge(msgspec.Struct, frozen=True, gc=False):
 class Retry(msgspec.Struct, frozen=True, gc=False):
     """Exponential backoff with full jitter, seconds."""
 
-    base_s: Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)] = 1
-    max_s: Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)] = 300
+    base_s: Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)] = 1.0
+    max_s: Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)] = 300.0
 
 
 class Check(msgspec.Struct, frozen=True, gc=False):

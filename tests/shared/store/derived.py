@@ -294,7 +294,7 @@ class _Database:
         made: defaultdict[Table, list[Row]] = defaultdict(list)
         for event in applied:
             kind = KINDS.get(record_kind(event.header.kind))
-            for side in kind.side_rows(event) if kind else ():
+            for side in kind.side_rows(event, None) if kind else ():
                 made[side.table].append(side.row)
         for table in (t for kind in KINDS.values() for t in kind.side_tables):
             tally = Tally()

@@ -81,7 +81,7 @@ def test_a_stale_claim_is_evidence_and_does_not_show() -> None:
     assert shown.status is Status.WAITING
     assert shown.attempts_made == 0
     assert late in made.register(STATUS).siblings
-    assert TASK.side_rows(late)
+    assert TASK.side_rows(late, None)
 
 
 def test_the_newest_allocations_report_shows_whatever_its_stamp() -> None:
