@@ -96,13 +96,16 @@ class Backlog:
             now_ms: Wall clock, Unix ms.
             statuses: Statuses of its predecessors.
         """
-        self._tasks[task.id] = _lean(task)
+        stands = task.id in self._tasks or bool(task.spec.after) or task.spec.group is not None
+        self._tasks[task.id] = lean = _lean(task)
         for edge in task.spec.after:
             self._followers.setdefault(edge.task, set()).add(task.id)
             self.heard(edge.task, statuses.get(edge.task), now_ms)
         if task.spec.group is not None:
             self.join(task.id, (task.site, task.spec.group), task.created_ms, now_ms)
-        self._place(self._tasks[task.id], now_ms)
+        if stands:  # or may, by what was heard just now
+            self._lift_out(task.id)
+        self._put(lean, now_ms)
 
     def remove(self, task_id: str) -> None:
         """Let go of a task that waits no more; it keeps its place in its group until it ends."""
@@ -208,6 +211,10 @@ class Backlog:
 
     def _place(self, task: Task, now_ms: int) -> None:
         self._lift_out(task.id)
+        self._put(task, now_ms)
+
+    def _put(self, task: Task, now_ms: int) -> None:
+        """Put a task that stands nowhere in its place."""
         expiry = waiting.expiry(task)
         if expiry is not None:
             self._expiries.put(task.id, expiry.at_ms)

@@ -65,7 +65,8 @@ def gates(task: Task) -> Gates:
     found: list[Gate] = [(QUEUE, task.site, spec.type)]
     if spec.group is not None:
         found.append((GROUP, task.site, spec.group))
-    found += [(LOCK, lock) for lock in spec.local_locks]
+    if spec.locks:
+        found += [(LOCK, lock) for lock in spec.local_locks]
     if must_ask(task):
         found.append(ask_gate(task))
     return tuple(found)
@@ -158,7 +159,7 @@ def _with_group(groups: Mapping[tuple[str, str], str], task: Task) -> Mapping[tu
 
 def _with_locks(holders: Mapping[str, str], task: Task) -> Mapping[str, str]:
     """Return who holds each lock while this task runs, too."""
-    locks = task.spec.local_locks
+    locks = task.spec.locks and task.spec.local_locks
     return {**holders, **dict.fromkeys(locks, task.id)} if locks else holders
 
 
@@ -198,12 +199,11 @@ def is_open(room: Room, now_ms: int, gate: Gate) -> bool:
 
 def all_holds(room: Room, task: Task, now_ms: int, *, but: str | None = None) -> tuple[Hold, ...]:
     """Return what keeps any of the gates of a task shut, but those of one kind."""
-    return tuple(
-        hold
-        for gate in gates(task)
-        if gate[0] != but
-        for hold in holds(room, gate, now_ms, task.id)
-    )
+    found: list[Hold] = []
+    for gate in gates(task):
+        if gate[0] != but:
+            found += holds(room, gate, now_ms, task.id)
+    return tuple(found)
 
 
 def full(room: Room) -> Hold:

@@ -82,6 +82,8 @@ def why(task: Task, now_ms: int, status_of: StatusOf) -> Waiting | None:
 
 def holds(task: Task, now_ms: int, status_of: StatusOf) -> tuple[tuple[Hold, ...], str | None]:
     """Return what of a task itself keeps it, and why it can never start, if it cannot."""
+    if not task.spec.after:
+        return tuple(_times(task, now_ms)), None
     edges = [_edge(edge, status_of(edge.task)) for edge in task.spec.after]
     shut = [found for found in edges if found]
     doomed = next((why_not for _, why_not in shut if why_not), None)
