@@ -30,6 +30,7 @@ from tests.simulation.timeline import START_MS
 
 PERSON_MS = 2_000  # between two acts of people
 BOOKINGS_MAX = 70
+LAST_MOMENT_MS = (-500, 2_500)  # before and after a hold runs out, as far as its author can know
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 FAR_MS = 35 * DAY_MS  # when a booking comes near enough for everybody to hear of it
@@ -105,7 +106,7 @@ class Bookers:
             resources=self._wanted(),
             start=instants.text(start_ms),
             minutes=minutes,
-            hold_s=chance.choice((None, None, None, chance.randint(1, 40))),
+            hold_s=chance.choice((None, None, chance.randint(1, 25))),
             alternatives=chance.choice((0, 0, 3)),
             anyway=self._insists(),
         )
@@ -113,6 +114,9 @@ class Bookers:
         call: Any = _call(booking_id)
         given = {"call": call, "asked": asked, "site": node.site, "booking_id": booking_id}
         self._write(node, lambda tx: create(tx, **given))
+        if asked.hold_s is not None and node is not self._hub:
+            late_ms = asked.hold_s * 1000 + chance.randint(*LAST_MOMENT_MS)
+            node.after(late_ms, "confirms late", lambda: self._confirm_late(node, booking_id))
 
     def _cancel(self, node: Node) -> None:
         booking_id = self._known(node, Status.REQUESTED, Status.HELD, Status.CONFIRMED)
@@ -155,6 +159,15 @@ class Bookers:
         self._write(node, lambda tx: change(tx, call=call, asked=asked, known=known))
 
     # ------------------------------------------------------------------ past the routes
+
+    def _confirm_late(self, node: Node, booking_id: str) -> None:
+        """Confirm a hold as it runs out, just after a colleague asked for its time."""
+        held = bookings.shown(node.reading().record("booking", booking_id))
+        if held is None or held.status is not Status.HELD or held.slot is None:
+            return
+        theirs, body = self._new_id(), Create(held.slot, alternatives=0)
+        self._write(node, lambda tx: _request(tx, theirs, body))
+        self._write(node, lambda tx: _request(tx, booking_id, Confirm()))
 
     def _blindly(self, node: Node) -> None:
         """Ask of a booking that this agent may not know yet: somebody read its id elsewhere."""

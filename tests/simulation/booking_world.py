@@ -18,7 +18,7 @@ from shared.sync.frame import Forked, Stored, Up
 from tests.simulation import healed
 from tests.simulation.author import Author
 from tests.simulation.bookers import PERSON_MS, Bookers
-from tests.simulation.clerk import TICK_MS, Clerk, Keeper
+from tests.simulation.clerk import Clerk, Keeper
 from tests.simulation.diary import Diary
 from tests.simulation.faults import Faults
 from tests.simulation.ghost import Made
@@ -144,7 +144,7 @@ class BookingWorld(World):
     def _heal(self) -> None:
         super()._heal()
         self._keeper.is_done = True
-        self._kept_to_ms = self.hub.clock.now_ms() - TICK_MS
+        self._kept_to_ms = self.hub.clock.now_ms() - self._keeper.tick_ms
 
     def _deed(self, node: Node, deed: Callable[[Any], Any]) -> None:
         def change(tx: Transaction) -> list[Made]:

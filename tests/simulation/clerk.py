@@ -10,7 +10,7 @@ from shared.api.route import Answer
 from shared.store import windows
 from tests.simulation.node import Node
 
-TICK_MS = 1_500  # between two looks at the clock, at most
+TICKS_MS = (1_500, 30_000)  # between two looks at the clock; after a full disk it is long
 
 Write = Callable[..., None]
 
@@ -42,6 +42,7 @@ class Keeper:
     """Keeps time, as ``hub/booking_keeper.py`` does.
 
     Attributes:
+        tick_ms: Between two looks at the clock, at most.
         is_done: No more looks.
     """
 
@@ -50,12 +51,13 @@ class Keeper:
         self._chance = chance
         self._clerk = clerk
         self._write = write
+        self.tick_ms = chance.choice(TICKS_MS)
         self.is_done = False
 
     def start(self) -> None:
         """Begin with the hub's process."""
         if not self.is_done:
-            self._hub.after(self._chance.randint(1, TICK_MS), "keeps time", self._tick)
+            self._hub.after(self._chance.randint(1, self.tick_ms), "keeps time", self._tick)
 
     def _tick(self) -> None:
         hub, clerk = self._hub, self._clerk

@@ -180,7 +180,9 @@ class Diary:
         demand(dot not in self.decisions, 3, "decided once", f"{told} once more")
         self._in_order(dot, told)
         before = self.bookings.get(name) or Booking(name, Status.REQUESTED)
-        due = self._due(dot, _ask(request.body_bytes), before, now_ms)
+        ask = _ask(request.body_bytes)
+        due = self._due(dot, ask, before, now_ms)
+        self._is_whole(decision, ask, told)
         self._compare(decision, before, due, told)
         self._offers(decision, now_ms, told)
         self.decisions[dot] = decision
@@ -206,13 +208,16 @@ class Diary:
 
         return [event.dot for event in sorted(self._waiting.values(), key=when)]
 
+    def _is_whole(self, decision: Decision, ask: Ask, told: str) -> None:
+        """All resources of a booking, and at the time that was asked for, or none."""
+        if decision.accepted and isinstance(ask, Create | Move):
+            wanted = self._whole(ask.slot)
+            is_whole = decision.booking.slot == wanted
+            demand(is_whole, 3, "all or none", f"{told}; asked was {wanted}")
+
     def _compare(self, decision: Decision, before: Booking, due: Due, told: str) -> None:
         after = decision.booking
         if decision.accepted:
-            wanted = due.booking.slot
-            is_whole = after.slot is None or wanted is None or after.slot == wanted
-            is_whole = is_whole or not due.accepted  # then it is not about what is wanted
-            demand(is_whole, 3, "all or none", f"{told}; asked was {wanted}")
             full = [name for rule, name in due.faults if rule == "capacity"]
             demand(not full, 3, "capacity", f"{told}, but {full} have no place left")
         else:
