@@ -96,7 +96,7 @@ def _cancel(tx: Transaction, site: str, source: str, gone: Sequence[str], actor:
         )
         asking.append(event)
     if asking:
-        deciding.decide_events(tx, asking, site)
+        deciding.decide_events(tx, asking, site, of_calendars=True)
 
 
 def _write(

@@ -13,7 +13,7 @@ import msgspec
 
 from shared.api.booking_world import BOOKING, world
 from shared.core.booking.booking import Ask, Decision, Request
-from shared.core.booking.decision import decide
+from shared.core.booking.decision import decide, of_none
 from shared.core.booking.reason import Reason
 from shared.core.booking.status import Status
 from shared.core.clock import COUNTER_BITS
@@ -56,9 +56,15 @@ def react(tx: Transaction, applied: Sequence[Event], site: str) -> None:
 
 
 def ask(
-    tx: Transaction, *, site: str, booking_id: str, body: Ask, actor: str
+    tx: Transaction,
+    *,
+    site: str,
+    booking_id: str,
+    body: Ask,
+    actor: str,
+    of_calendars: bool = False,
 ) -> tuple[Event, Decision]:
-    """Write a request and its decision."""
+    """Write a request and its decision; ``of_calendars`` as in ``decide_events``."""
     register = bookings.ASKS[type(body)]
     event = tx.append(
         site=site,
@@ -68,12 +74,21 @@ def ask(
         body=body,
         actor=actor,
     )
-    (decision,) = decide_events(tx, (event,), site)
+    (decision,) = decide_events(tx, (event,), site, of_calendars=of_calendars)
     return event, decision
 
 
-def decide_events(tx: Transaction, asking: Iterable[Event], site: str) -> tuple[Decision, ...]:
-    """Decide requests that are stored, in the order of their corrected times and dots."""
+def decide_events(
+    tx: Transaction, asking: Iterable[Event], site: str, *, of_calendars: bool = False
+) -> tuple[Decision, ...]:
+    """Decide requests that are stored, in the order of their corrected times and dots.
+
+    Args:
+        tx: The transaction.
+        asking: The requests.
+        site: Site of the bookings.
+        of_calendars: They may change busy times of calendars: an import, the end of a resource.
+    """
     by_dot = {event.dot: event for event in asking if not _is_decided(tx, event)}
     # Before its place is given away: if the clock is set back, it must not be alive again. But who
     # confirms it late may have it, while nobody else does.
@@ -81,7 +96,10 @@ def decide_events(tx: Transaction, asking: Iterable[Event], site: str) -> tuple[
     expire_due(tx, but=asked_of)
     offsets: dict[str, int] = {}
     requests = [_request(tx, event, offsets) for event in by_dot.values()]
-    decisions = decide(requests, world(tx, site, tx.now_ms))
+    here = world(tx, site, tx.now_ms)
+    if of_calendars:
+        here = msgspec.structs.replace(here, source=of_none)
+    decisions = decide(requests, here)
     for decision in decisions:
         write(tx, by_dot[decision.request], decision, site)
     for booking_id in sorted(asked_of):

@@ -134,6 +134,8 @@ def retire(
         )
     for booking_id in ahead:
         reason = Cancel(f"{name} is no longer there")
-        deciding.ask(tx, site=site, booking_id=booking_id, body=reason, actor=actor)
+        deciding.ask(
+            tx, site=site, booking_id=booking_id, body=reason, actor=actor, of_calendars=True
+        )
     retired = resources.Retired(retired=True)
     append(tx, site=site, name=name, body=retired, actor=actor, seen=seen)

@@ -86,6 +86,7 @@ def world(
         busy=busy,
         now_ms=now_ms,
         many=busy,
+        source=lambda booking_id: bookings.source(reading.record(BOOKING, booking_id)),
     )
 
 

@@ -1,7 +1,7 @@
 // What a person can do about a booking, each as a request: at the hub decided at once, at an agent
 // when it has a link.
 
-import { ALIVE } from "./booking-words.js";
+import { isOurs } from "./booking-words.js";
 import { element } from "./dom.js";
 import { once } from "./forms.js";
 
@@ -12,7 +12,7 @@ import { once } from "./forms.js";
  * @param {() => void} does.move opens what a move needs
  */
 export function bookingActions(booking, does) {
-  if (!ALIVE.has(booking.status)) return null;
+  if (!isOurs(booking)) return null;
   const hasBegun = Date.parse(booking.start) <= Date.now();
   const button = (action, text, work, kind) => {
     const node = element("button", { type: "button", class: kind, data: { action }, text });

@@ -1,7 +1,7 @@
 // One booking in a column of the calendar: as long as it lasts, with its shape and its word.
 
 import { element, rebuild, shape } from "./dom.js";
-import { ALIVE, bookingTitle, heldText, kindOf, lookOf, namesOf, whenOf } from "./booking-words.js";
+import { bookingTitle, heldText, isOurs, kindOf, lookOf, namesOf, whenOf } from "./booking-words.js";
 import { timeText } from "./zone-clock.js";
 
 /** An empty place in a column; `fillBlock` says which booking. */
@@ -21,7 +21,7 @@ export function fillBlock(board, place, booking) {
   button.className = "booking";
   button.dataset.id = booking.id;
   button.dataset.kind = kindOf(booking);
-  button.classList.toggle("movable", ALIVE.has(booking.status));
+  button.classList.toggle("movable", isOurs(booking));
   button.title = `${look.word}${until}: ${title}, ${from}–${to}`;
   button.setAttribute(
     "aria-label",

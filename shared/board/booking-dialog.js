@@ -7,7 +7,7 @@ import { bookingFacts } from "./booking-facts.js";
 import "./booking-move.js";
 import { settleRefusal } from "./booking-refusals.js";
 import { requestList } from "./booking-requests.js";
-import { ALIVE, bookingMarks, bookingTitle, reasonText, whenOf } from "./booking-words.js";
+import { ALIVE, bookingMarks, bookingTitle, isOurs, reasonText, whenOf } from "./booking-words.js";
 import { element, rebuild } from "./dom.js";
 import { dialogHead } from "./forms.js";
 import { MINUTE_MS } from "./zone-clock.js";
@@ -134,7 +134,7 @@ class BookingDialog extends HTMLElement {
       this.move.hidden = true;
       rebuild(this.asking);
     }
-    if (this.given && isAlive) this.startMove();
+    if (this.given && isOurs(booking)) this.startMove();
   }
 
   outside({ outside, overbooked }) {

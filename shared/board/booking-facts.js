@@ -7,7 +7,7 @@ import { MINUTE_MS, localOf, offsetOf, offsetText, timeText } from "./zone-clock
 
 /** A list of them. */
 export function bookingFacts(board, booking) {
-  const { start, end, timezone, resources, requester, series, id } = booking;
+  const { start, end, timezone, resources, requester, series, source, id } = booking;
   const zone = timezone ?? "UTC";
   const minutes = start && Math.round((Date.parse(end) - Date.parse(start)) / MINUTE_MS);
   const facts = [
@@ -16,7 +16,9 @@ export function bookingFacts(board, booking) {
     ["Length", minutes && `${minutes} min`],
     ["Takes", namesOf(board.store, resources)],
     ["Held", booking.status === "held" && heldText(booking)],
-    ["For", requester],
+    ["For", !source && requester],
+    ["Calendar", source && `${source}: change it there, then import it again`],
+    ["Imported by", source && requester],
     ["Series", series && "one of several, each a booking of its own"],
     ["Asked", timeSince(booking.created_at)],
     ["Id", element("span", { class: "code", text: id })],

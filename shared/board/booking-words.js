@@ -14,16 +14,23 @@ const STATUSES = {
 };
 const OVERBOOKED = { word: "Overbooked", shape: "layers", tone: "bad" };
 const OUTSIDE = { word: "Outside rules", shape: "triangle", tone: "warn" };
+const IMPORTED = { word: "Busy", shape: "square", tone: "quiet" };
 const ASKED = { word: "Change requested", shape: "ring", tone: "waiting" };
 
-/** Those that can still be moved or cancelled. */
+/** Those that are still on, or ahead. */
 export const ALIVE = new Set(["requested", "held", "confirmed"]);
+
+/** Whether people can move or cancel it here; busy time of a calendar is changed in that calendar. */
+export function isOurs(booking) {
+  return ALIVE.has(booking.status) && !booking.source;
+}
 
 /** Which word a booking is shown under: what needs a person before what stands. */
 export function lookOf(booking) {
   if (!ALIVE.has(booking.status)) return STATUSES[booking.status] ?? STATUSES.requested;
   if (booking.overbooked) return OVERBOOKED;
   if (booking.outside.length > 0) return OUTSIDE;
+  if (booking.source) return IMPORTED;
   if (booking.tentative && booking.status !== "requested") return ASKED;
   return STATUSES[booking.status];
 }
@@ -33,6 +40,7 @@ export function kindOf(booking) {
   if (!ALIVE.has(booking.status)) return booking.status;
   if (booking.overbooked) return "overbooked";
   if (booking.outside.length > 0) return "outside";
+  if (booking.source) return "imported";
   return booking.tentative ? "requested" : booking.status;
 }
 
@@ -40,7 +48,7 @@ export function kindOf(booking) {
 export function bookingMarks(booking) {
   const isAlive = ALIVE.has(booking.status);
   const marks = [
-    STATUSES[booking.status],
+    isAlive && booking.source ? IMPORTED : STATUSES[booking.status],
     isAlive && booking.overbooked && OVERBOOKED,
     isAlive && booking.outside.length > 0 && OUTSIDE,
     booking.tentative && booking.status !== "requested" && ASKED,

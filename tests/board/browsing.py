@@ -42,6 +42,12 @@ class Api:
             shown: dict[str, Any] = await answer.json()
             return shown
 
+    async def upload(self, path: str, calendar: str) -> None:
+        """Import a calendar."""
+        headers = {"Content-Type": "text/calendar"}
+        async with self._session.post(path, data=calendar.encode(), headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+
     async def submit(self, command: str, **fields: Any) -> dict[str, Any]:
         """Submit a command; return the task."""
         return await self.send("POST", "/api/tasks", {"command": command, **fields})

@@ -211,6 +211,27 @@ async def test_each_kind_of_booking_has_its_word_and_new_hours_show_whom_they_le
     await expect(block(page, "Maybe")).to_have_attribute("data-kind", "confirmed")
 
 
+async def test_busy_time_of_a_calendar_says_so_and_cannot_be_changed_here(
+    api: Api, doctors: None, open_board: Opener
+) -> None:
+    at = [utc(day(), time).replace("-", "").replace(":", "") for time in ("10:00", "11:30")]
+    start, end = (f"{time[:15]}Z" for time in at)
+    lines = [
+        *("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//y//EN", "BEGIN:VEVENT", "UID:1"),
+        *(f"DTSTART:{start}", f"DTEND:{end}", "END:VEVENT", "END:VCALENDAR", ""),
+    ]
+    await api.upload("/api/resources/strange/calendar.ics?source=outlook", "\r\n".join(lines))
+    page = await open_bookings(open_board)
+    busy = block(page, "outlook")
+    await expect(busy).to_have_attribute("data-kind", "imported")
+    await expect(busy).to_contain_text("Busy")
+    await busy.click()
+    dialog = page.locator("booking-dialog")
+    await expect(dialog).to_contain_text("outlook: change it there, then import it again")
+    await expect(dialog.get_by_role("button", name="Cancel booking")).to_have_count(0)
+    await expect(dialog.get_by_role("button", name="Move")).to_have_count(0)
+
+
 async def test_first_free_by_resources_and_by_a_question_that_is_repeated(
     api: Api, doctors: None, open_board: Opener
 ) -> None:

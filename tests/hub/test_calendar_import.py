@@ -100,6 +100,33 @@ async def test_a_newer_file_of_the_source_replaces_the_older_and_no_other(hub: S
     assert await busy(hub) == ["11-25T10:00-11-25T11:00"]
 
 
+async def test_what_came_from_a_calendar_is_changed_there_and_not_here(hub: Served) -> None:
+    lunch = event("DTSTART:20261124T110000Z", "DTEND:20261124T120000Z")
+    await taken(hub, lunch)
+    (one,) = (await hub.get("/api/bookings?resource=strange"))["items"]
+    path = f"/api/bookings/{one['id']}"
+    for method, body in (
+        ("PATCH", {"start": f"{TUESDAY}T14:00"}),
+        ("PATCH", {"status": "no-show"}),
+        ("DELETE", None),
+    ):
+        refused = await hub.call(method, path, body)
+        assert refused.status == 409
+        assert "calendar google" in refused.json["detail"]
+        assert "import it again" in refused.json["detail"]
+    assert await hub.get(path) | {"etag": ""} == one | {"etag": ""}
+    assert (await taken(hub, lunch))["kept"] == 1
+    assert (await taken(hub))["removed"] == 1  # an empty calendar is one as well
+    assert await busy(hub) == []
+
+
+async def test_the_end_of_a_resource_is_that_of_its_busy_times_too(hub: Served) -> None:
+    await taken(hub, event("DTSTART:20261124T110000Z", "DTEND:20261124T120000Z"))
+    (one,) = (await hub.get("/api/bookings?resource=strange"))["items"]
+    assert (await hub.call("DELETE", "/api/resources/strange?cancel=true")).status < 300
+    assert (await hub.get(f"/api/bookings/{one['id']}"))["status"] == "cancelled"
+
+
 async def test_what_is_on_right_now_is_kept_and_what_is_past_stays(hub: Served) -> None:
     day = event("DTSTART:20261123T070000Z", "DTEND:20261123T150000Z")
     await taken(hub, day)

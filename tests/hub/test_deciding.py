@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from hub import deciding, resource_rules
+from hub import calendar_import, deciding, resource_rules
 from hub.booking_keeper import BookingKeeper
 from shared.core.booking.booking import Ask, Booking, Cancel, Create, Decision, Move
 from shared.core.booking.hours import Week
+from shared.core.booking.interval import Interval
 from shared.core.booking.rules import Hours, Limits
 from shared.core.booking.slot import Slot
 from shared.core.booking.status import Status
@@ -340,3 +341,27 @@ async def test_a_hold_that_lost_its_place_is_not_alive_again_if_the_clock_is_set
     await hub.replica.write(deciding.decide_rest)
     assert await status(hub, an_id(2)) is Status.CONFIRMED
     assert await status(hub, an_id(1)) is Status.EXPIRED
+
+
+async def test_an_agent_cannot_change_what_came_from_a_calendar(hub: Node, tablet: Node) -> None:
+    def bring_in(tx: Transaction) -> None:
+        room = resources.ready(tx.record("resource", "room"))
+        assert room is not None
+        calendar_import.replace(
+            tx,
+            site=SITE,
+            resource=room,
+            source="google",
+            busy=[SLOT.interval],
+            window=Interval(START_MS, START_MS + DAY_MS),
+            actor="ada",
+            new_id=lambda: an_id(1),
+        )
+
+    await hub.replica.write(bring_in)
+    await ask(tablet, an_id(1), Cancel())
+    await bring(tablet, hub)
+    assert await status(hub, an_id(1)) is Status.CONFIRMED
+    _, refusal = await decisions(hub, an_id(1))
+    assert refusal is not None
+    assert "calendar google" in refusal.reasons[0].text

@@ -39,6 +39,12 @@ _HOPELESS = frozenset((Rule.SLOT, Rule.UNKNOWN))
 _STALE = Reason(Rule.STALE, "the booking was changed since; look at it and ask again")
 
 Find = Callable[[str], Booking | None]  # a booking as stored; None: nothing of it was decided yet
+Source = Callable[[str], str | None]  # the calendar whose busy time a booking is; None: of none
+
+
+def of_none(_booking: str) -> str | None:
+    """Say that somebody asked for a booking, or that whoever asks may change those of calendars."""
+    return None
 
 
 class World(msgspec.Struct, frozen=True):
@@ -51,6 +57,8 @@ class World(msgspec.Struct, frozen=True):
         busy: Those of them that block at ``now_ms``.
         now_ms: Wall clock, Unix ms.
         many: The same of many resources at once; None: one after the other.
+        source: Which of them are busy times of a calendar: a change here would be lost with the
+            next import.
     """
 
     resources: Resources
@@ -59,6 +67,7 @@ class World(msgspec.Struct, frozen=True):
     busy: Busy
     now_ms: int
     many: Many | None = None
+    source: Source = of_none
 
 
 def decide(requests: Iterable[Request], world: World) -> tuple[Decision, ...]:
@@ -112,6 +121,10 @@ class _Ledger:
         return decision
 
     def _decide(self, request: Request, booking: Booking) -> Decision:
+        source = self._world.source(booking.id)
+        if source is not None:
+            text = f"it is busy time of the calendar {source}; change it there and import it again"
+            return _refusal(request, booking, Reason(Rule.STATUS, text))
         match request.ask:
             case Create() as ask:
                 return self._create(request, ask, booking)
