@@ -304,6 +304,19 @@ async def test_without_a_token_the_page_asks_for_one(
     assert other.url == f"{url}/", "the token stays out of the address bar"
 
 
+@pytest.mark.parametrize("view", ["tasks", "bookings"])
+async def test_without_a_token_no_page_says_anything_but_who_is_there(
+    open_board: Opener, node_url_and_token: tuple[str, str], view: str
+) -> None:
+    url, token = node_url_and_token
+    page = await open_board(token=None, at=f"{url}/#{view}")
+    await expect(page.get_by_role("heading", name="Who is there?")).to_be_visible()
+    await expect(page.locator("main")).to_be_hidden()
+    await page.get_by_label("Token").fill(token)
+    await page.keyboard.press("Enter")
+    await expect(page.locator(f"{view.removesuffix('s')}-page")).to_be_visible()
+
+
 async def test_the_api_page_needs_nothing_from_elsewhere(
     browser: Browser, node_url_and_token: tuple[str, str]
 ) -> None:
