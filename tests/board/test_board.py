@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from tests.board.browsing import PHONE, WAIT_MS, Api, Opener
