@@ -1,4 +1,4 @@
-// One resource on one day: what is closed, what is booked, where now is. Heights are elapsed time,
+// One resource on one day: what is closed, what is booked and kept free around it, where now is. Heights are elapsed time,
 // so a day of 23 or 25 hours is that much shorter or longer.
 
 import { emptyBlock, fillBlock } from "./booking-block.js";
@@ -6,7 +6,7 @@ import { lanesOf } from "./booking-lanes.js";
 import { bookingTitle, kindOf, namesOf } from "./booking-words.js";
 import { KeyedList, element, rebuild } from "./dom.js";
 import { changeText, closedWithin, hoursText, openWithin } from "./resource-hours.js";
-import { HOUR_MS, dayOf, dayText, localOf, longDayText, timeText } from "./zone-clock.js";
+import { HOUR_MS, MINUTE_MS, dayOf, dayText, localOf, longDayText, timeText } from "./zone-clock.js";
 
 export const HOUR_PX = 72; // as --hour in bookings.css
 const LEAST_PX = 17; // a quarter of an hour, one line of text
@@ -23,9 +23,10 @@ class BookingColumn extends HTMLElement {
     this.isWeek = isWeek;
     this.interval = dayOf(day, resource.timezone);
     this.shades = element("div", { class: "cal-shades" });
+    this.kept = element("div", { class: "cal-kept-free", "aria-hidden": "true" });
     this.list = element("ul", { class: "cal-blocks" });
     this.now = element("div", { class: "cal-now", hidden: true });
-    this.track = element("div", { class: "cal-track" }, this.shades, this.list, this.now);
+    this.track = element("div", { class: "cal-track" }, this.shades, this.kept, this.list, this.now);
     this.head = element("header", { class: "cal-head" });
     this.append(this.head, this.track);
     this.blocks = new KeyedList(this.list, emptyBlock, (place, booking) =>
@@ -37,6 +38,12 @@ class BookingColumn extends HTMLElement {
 
   get zone() {
     return this.resource.timezone;
+  }
+
+  /** Milliseconds kept free before and after a booking. */
+  get buffers() {
+    const { before_s: before = 0, after_s: after = 0 } = this.resource.limits ?? {};
+    return { before: before * 1000, after: after * 1000 };
   }
 
   /** Whether hours must be written into the column, as those of its axis are not its own. */
@@ -78,8 +85,17 @@ class BookingColumn extends HTMLElement {
       element("div", { class: "cal-name" }, this.isWeek ? this.dayLink(name) : name, edit),
       element("p", { class: "muted", text: capital(hoursText(resource, day)) }),
       capacity > 1 && element("p", { class: "muted", text: `${capacity} at once` }),
+      this.buffersText() && element("p", { class: "muted", text: this.buffersText() }),
       change && element("p", { class: "cal-change", text: change }),
     );
+  }
+
+  /** What is kept free around each booking, in words; empty: nothing. */
+  buffersText() {
+    const { before, after } = this.buffers;
+    const sides = [before && `${minutes(before)} before`, after && `${minutes(after)} after`];
+    const told = sides.filter(Boolean).join(", ");
+    return told && `Kept free: ${told}`;
   }
 
   dayLink(name) {
@@ -113,8 +129,8 @@ class BookingColumn extends HTMLElement {
   /** @param {object[]} bookings any; those of this column are picked, by start */
   showBookings(bookings) {
     const { start, end } = this.interval;
-    const mine = bookings
-      .filter((one) => one.resources.includes(this.resource.id))
+    const own = bookings.filter((one) => one.resources.includes(this.resource.id));
+    const mine = own
       .map((booking) => ({
         booking,
         start: Math.max(Date.parse(booking.start), start),
@@ -126,6 +142,10 @@ class BookingColumn extends HTMLElement {
     const lanes = lanesOf(mine);
     for (const item of mine) this.place(item, lanes.get(item));
     this.standing = mine.filter((one) => !["refused", "no-show"].includes(kindOf(one.booking)));
+    rebuild(
+      this.kept,
+      this.standing.flatMap((item) => this.bands(item.booking, lanes.get(item))),
+    );
     this.list.setAttribute("aria-label", `${this.label}: ${this.standing.length} booked`);
   }
 
@@ -136,6 +156,25 @@ class BookingColumn extends HTMLElement {
     node.style.cssText =
       `top:${this.y(start) + 1}px;height:${height}px;` +
       `left:${(100 * lane) / lanes}%;width:${100 / lanes}%`;
+  }
+
+  /** What is kept free around a booking, as far as it is of this day. */
+  bands(booking, { lane, lanes }) {
+    const { start, end } = this.interval;
+    const { before, after } = this.buffers;
+    const [from, to] = [Date.parse(booking.start), Date.parse(booking.end)];
+    return [
+      [from - before, from],
+      [to, to + after],
+    ]
+      .map(([first, last]) => [Math.max(first, start), Math.min(last, end)])
+      .filter(([first, last]) => first < last)
+      .map(([first, last]) => {
+        const style =
+          `top:${this.y(first)}px;height:${this.y(last) - this.y(first)}px;` +
+          `left:${(100 * lane) / lanes}%;width:${100 / lanes}%`;
+        return placed(element("div", { class: "cal-band" }), style);
+      });
   }
 
   showNow() {
@@ -151,10 +190,15 @@ class BookingColumn extends HTMLElement {
     return ((ms - this.interval.start) / HOUR_MS) * HOUR_PX;
   }
 
-  /** What stands in `[start, end)`, by its title; null: nothing. */
+  /** What stands in `[start, end)` or too near to it, in words; null: nothing. */
   bookedAt(start, end) {
-    const found = this.standing?.find((one) => one.start < end && one.end > start);
-    return found ? bookingTitle(found.booking) : null;
+    const within = (far) => (one) => one.start < end + far && one.end > start - far;
+    const found = this.standing?.find(within(0));
+    if (found) return `taken: ${bookingTitle(found.booking)}`;
+    // Between two bookings both are kept free, what is after the one and before the other.
+    const { before, after } = this.buffers;
+    const near = this.standing?.find(within(before + after));
+    return near ? `kept free beside ${bookingTitle(near.booking)}` : null;
   }
 
   /** The instant at a height of the screen, within the day. */
@@ -179,6 +223,10 @@ export function hourLabels({ start, end }, zone) {
 export function placed(node, style) {
   node.style.cssText = style;
   return node;
+}
+
+function minutes(ms) {
+  return `${Math.round(ms / MINUTE_MS)} min`;
 }
 
 function capital(text) {

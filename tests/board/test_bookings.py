@@ -31,6 +31,11 @@ def utc(date: str, time: str) -> str:
     return local.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def ms(date: str, time: str) -> int:
+    local = datetime.datetime.fromisoformat(f"{date}T{time}").replace(tzinfo=ZONE)
+    return round(local.timestamp() * 1000)
+
+
 def span(start: str, end: str) -> str:
     return f"{start}\N{EN DASH}{end}"
 
@@ -209,6 +214,29 @@ async def test_each_kind_of_booking_has_its_word_and_new_hours_show_whom_they_le
     await block(page, "Maybe").click()
     await page.locator("booking-dialog").get_by_role("button", name="Confirm").click()
     await expect(block(page, "Maybe")).to_have_attribute("data-kind", "confirmed")
+
+
+async def test_what_is_kept_free_beside_a_booking_is_drawn_and_told(
+    api: Api, open_board: Opener
+) -> None:
+    limits = {"grid": {"minutes": 15}, "before_s": 300, "after_s": 900}
+    await make(api, "theatre", ["08:00-18:00"], name="Theatre", limits=limits)
+    await book(api, "theatre", "10:00", title="Hip")
+    page = await open_bookings(open_board)
+    column = page.locator("booking-column")
+    await expect(column.locator(".cal-head")).to_contain_text(
+        "Kept free: 5 min before, 15 min after"
+    )
+    bands = column.locator(".cal-band")
+    await expect(bands).to_have_count(2)
+    heights = [(await one.bounding_box() or {})["height"] for one in await bands.all()]
+    assert heights == [pytest.approx(HOUR_PX / 12, abs=1), pytest.approx(HOUR_PX / 4, abs=1)]
+    told = await column.evaluate(
+        """(node, [at, end]) => [0, 30].map((minutes) =>
+            node.bookedAt(at + minutes * 60000, end + minutes * 60000))""",
+        [ms(day(), "11:00"), ms(day(), "11:15")],
+    )
+    assert told == ["kept free beside Hip", None]
 
 
 async def test_busy_time_of_a_calendar_says_so_and_cannot_be_changed_here(
