@@ -25,6 +25,8 @@ from shared.core.vector import Vector
 from shared.errors import Clash, Refused
 from shared.store.transaction import Transaction
 
+UNDECIDED = "SELECT id FROM bookings WHERE undecided > 0 ORDER BY id DESC LIMIT $1"
+UNDER_WAY_MAX = 200  # bookings whose requests are looked at again with each new one
 SERIES = "a series is decided by the hub; ask there, or for each time by itself"
 
 
@@ -54,7 +56,7 @@ async def remove(call: Call) -> Answer:
 
 
 def _create(tx: Transaction, call: Call, asked: NewBooking, site: str, booking_id: str) -> Answer:
-    here = world(tx, site, tx.now_ms, and_requested=True)
+    here = world(tx, site, tx.now_ms)
     wanted = booking_input.create(asked, here)
     first = bookings.created(tx.record(BOOKING, booking_id))
     if first is not None:
@@ -69,7 +71,7 @@ def _create(tx: Transaction, call: Call, asked: NewBooking, site: str, booking_i
 
 def _change(tx: Transaction, call: Call, asked: BookingChange, known: Precondition) -> Answer:
     record, seen = _find(tx, call, known)
-    here = world(tx, record.site, tx.now_ms, and_requested=True)
+    here = world(tx, record.site, tx.now_ms)
     body = booking_input.request_of(asked, record, seen, here)
     if not asked.anyway:
         _must_be_possible(tx, here, call.id, body)
@@ -81,23 +83,25 @@ def _remove(tx: Transaction, call: Call, asked: RemoveBooking, known: Preconditi
     record, _ = _find(tx, call, known)
     body = Cancel(asked.reason)
     if not bookings.undecided(record):  # whatever becomes of those, it is wanted no more
-        here = world(tx, record.site, tx.now_ms, and_requested=True)
+        here = world(tx, record.site, tx.now_ms)
         _must_be_possible(tx, here, call.id, body)
     _write(tx, call, record.site, call.id, body)
     return single(tx, call.id, status=202)
 
 
 def _must_be_possible(tx: Transaction, here: World, booking_id: str, body: Ask) -> None:
-    """Decide as the hub would if it knew what is known here, what is under way included.
+    """Decide as the hub would if it knew what is known here: all that is under way, in its order.
 
     Raises:
         Clash: It would say no.
     """
-    waiting = bookings.undecided(tx.record(BOOKING, booking_id))
+    others = {found for (found,) in tx.query(UNDECIDED, UNDER_WAY_MAX)} | {booking_id}
+    waiting = [e for one in others for e in bookings.undecided(tx.record(BOOKING, one))]
     under_way = [
-        Request(n, e.dot, booking_id, bookings.request_of(e)) for n, e in enumerate(waiting)
+        Request(e.header.at, e.dot, e.header.subject, bookings.request_of(e)) for e in waiting
     ]
-    mine = Request(len(waiting), Dot("", 1), booking_id, body)
+    last = max((request.at for request in under_way), default=0)
+    mine = Request(last + 1, Dot("", 1), booking_id, body)
     *_, decision = decide([*under_way, mine], here)
     booking_input.require(tx, here, decision)
 

@@ -1,18 +1,18 @@
 """Busy times of a calendar as bookings: all of one source replaced by those of a newer file.
 
 They are no requests: somebody is away, whatever hours, notice or capacity say. So they are written
-as confirmed, and whom they displace is told and stands, as everywhere; a person decides.
+as confirmed, and whom they displace stands, flagged as overbooked; a person decides.
 """
 
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from hub import deciding
-from shared.api.booking_world import BOOKING, Busy
-from shared.core.booking import taken
+from hub import deciding, resource_rules
+from shared.api.booking_world import BOOKING
 from shared.core.booking.booking import Booking, Cancel, Create, Decision
 from shared.core.booking.interval import Interval
+from shared.core.booking.reason import Rule
 from shared.core.booking.resource import Resource
 from shared.core.booking.slot import Slot
 from shared.core.booking.status import Status
@@ -45,7 +45,7 @@ class Imported(msgspec.Struct, frozen=True):
         added: How many busy times are new.
         kept: How many were there.
         removed: How many are no longer.
-        in_the_way: Other bookings at times when more is taken now than there are places.
+        in_the_way: Other bookings ahead for which there is no place any more, flagged as such.
     """
 
     added: int
@@ -78,8 +78,11 @@ def replace(
     gone = [there[one] for one in there if one not in kept]
     new = sorted(wanted - kept)
     _cancel(tx, site, source, gone, actor)
-    made = {_write(tx, site, resource.id, source, one, actor, new_id()) for one in new}
-    return Imported(len(new), len(kept & wanted), len(gone), _crowd(tx, resource, new, made))
+    for one in new:
+        _write(tx, site, resource.id, source, one, actor, new_id())
+    found = resource_rules.look(tx, resource.id)
+    crowd = tuple(sorted(one.booking for one in found if one.reason.rule is Rule.CAPACITY))
+    return Imported(len(new), len(kept & wanted), len(gone), crowd)
 
 
 def _cancel(tx: Transaction, site: str, source: str, gone: Sequence[str], actor: str) -> None:
@@ -107,8 +110,8 @@ def _write(
     busy: Interval,
     actor: str,
     booking_id: str,
-) -> str:
-    """Write a busy time as a booking of its own; return its id."""
+) -> None:
+    """Write a busy time as a booking of its own."""
     tx.begin_part()
     tx.append(
         site=site,
@@ -129,17 +132,3 @@ def _write(
     )
     made = Booking(booking_id, Status.CONFIRMED, slot, changed_by=event.dot)
     deciding.write(tx, event, Decision(event.dot, True, made), site)
-    return booking_id
-
-
-def _crowd(
-    tx: Transaction, resource: Resource, new: Sequence[Interval], made: set[str]
-) -> tuple[str, ...]:
-    """Return others that are on where there is no place for them any more."""
-    if not new:
-        return ()
-    window = Interval(new[0].start_ms, max(one.end_ms for one in new))
-    busy = Busy(tx, tx.now_ms, and_requested=False)
-    there = taken.occupying(resource.id, resource.limits, busy, window)
-    crowd = taken.crowd(there, resource.limits.capacity + 1)
-    return tuple(sorted(crowd - made))

@@ -160,6 +160,9 @@ class RemoveDay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def create(call: Call) -> Answer:
     """Make a resource, or a group of them."""
     asked = await bodies.read(call.request, NewResource)
+    if asked.members is not None and asked.limits != LimitsChange():
+        what = "a group has members, no limits; they are those of its members"
+        raise Refused(what, (("$.limits", what),))
     if (asked.hours is None) == (asked.members is None):
         message = "give hours, or members for a group, and not both"
         raise Invalid(message, (("$.hours", message),))

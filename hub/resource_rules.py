@@ -19,7 +19,7 @@ from shared.core.kinds import booking as bookings
 from shared.core.kinds import resource as resources
 from shared.core.kinds.resource import PublicHolidays
 from shared.core.vector import Vector
-from shared.errors import Clash
+from shared.errors import Clash, Refused
 from shared.store.transaction import Transaction
 
 FLAGGED = """SELECT b.id FROM bookings b JOIN booking_places p ON p.booking = b.id
@@ -86,12 +86,12 @@ def look(tx: Transaction, name: str) -> tuple[Affected, ...]:
     if resource is None:
         return ()
     ahead = Busy(tx, tx.now_ms, and_requested=False)(name, tx.now_ms, TIME_MS_MAX)
-    found = tuple(
-        one
-        for one in affected(resource, ahead, tx.now_ms)
+
+    def stands(booking: str) -> bool:
         # Busy times of a calendar were never held against the rules.
-        if bookings.source(tx.record(BOOKING, one.booking)) is None
-    )
+        return bookings.source(tx.record(BOOKING, booking)) is not None
+
+    found = tuple(affected(resource, ahead, tx.now_ms, stands=stands))
     reasons: dict[str, list[Reason]] = {}
     for one in found:
         reasons.setdefault(one.booking, []).append(one.reason)
@@ -110,11 +110,14 @@ def set_members(
     """Write the members of a group.
 
     Raises:
-        Refused: It would contain itself, or too many.
+        Refused: It would contain itself, too many, or what does not exist.
     """
     append(tx, site=site, name=name, body=members, actor=actor, seen=seen)
-    from_here = world(tx, site, tx.now_ms).groups
-    resolve((name,), from_here)
+    here = world(tx, site, tx.now_ms)
+    missing = [one for one in resolve((name,), here.groups) if one not in here.resources]
+    if missing:
+        text = f"there is no resource {', '.join(missing)}; create it first, or leave it out"
+        raise Refused(text, (("$.members", "unknown"),))
 
 
 def retire(
@@ -123,8 +126,13 @@ def retire(
     """Take a resource out of use; what is booked ahead is cancelled first, or in the way.
 
     Raises:
-        Clash: There are bookings ahead, and they are not to be cancelled.
+        Clash: There are bookings ahead, and they are not to be cancelled; or a group names it.
     """
+    groups = world(tx, site, tx.now_ms).groups
+    above = sorted(group for group in groups if name in groups[group].members)
+    if above:
+        text = f"{name} is a member of {', '.join(above)}; take it out there first"
+        raise Clash(text)
     busy = Busy(tx, tx.now_ms, and_requested=False)
     ahead = [booking for _, _, booking in busy(name, tx.now_ms, TIME_MS_MAX)]
     if ahead and not cancel:

@@ -23,7 +23,7 @@ from shared.core.booking.interval import Interval
 from shared.core.booking.local_time import HOUR_MS, MINUTE_MS
 from shared.core.booking.reason import Reason
 from shared.core.booking.slot import RESOURCES_MAX, Slot
-from shared.core.booking.track import Wish
+from shared.core.booking.track import LEEWAY_MS, Wish
 from shared.core.ids import Name
 from shared.errors import Invalid, Refused
 from shared.store.transaction import Reading
@@ -159,7 +159,7 @@ def _search(
     *,
     most: int,
 ) -> AvailabilityView:
-    wish = Wish(length_ms, after_ms, before_ms)
+    wish = Wish(length_ms, after_ms, before_ms, leeway_ms=LEEWAY_MS)
     found = availability.first(
         wish, options, here.resources, here.busy, here.now_ms, most=most, many=here.many
     )

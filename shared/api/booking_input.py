@@ -213,6 +213,12 @@ def instant(text: str, zone: datetime.tzinfo | None, path: str) -> int:
             "clock of the resource",
             ((path, "no time"),),
         ) from error
+    if moment.tzinfo is None and zone is None:
+        raise Refused(
+            f"{text!r} says no offset from UTC, and the resources named have no clock in common; "
+            "check their ids, or add the offset",
+            ((path, "naive time"),),
+        )
     if moment.tzinfo is not None or zone is None:
         return local_time.instant(text, path)
     return local_time.by_person(wall(moment, path), zone, None, path)

@@ -157,7 +157,7 @@ def view(record: Record, known: Mapping[str, Resource]) -> BookingView | None:
         series=part.series if part else None,
         source=bookings.source(record),
         tentative=any(request.accepted is None for request in requests),
-        overbooked=booking.overbooked,
+        overbooked=bookings.is_overbooked(record),
         outside=bookings.outside(record),
         reasons=last.reasons if last and is_refused else (),
         alternatives=last.alternatives if last and is_refused else [],
@@ -202,7 +202,8 @@ def times(interval: Interval, zone: datetime.tzinfo | None) -> Times:
 def local(at: int, zone: datetime.tzinfo) -> str:
     """Write an instant as the local clock shows it, with its offset."""
     bounded = min(max(at, 0), instants.MS_MAX - bookings.DAY_MS)
-    return datetime.datetime.fromtimestamp(bounded / 1000, zone).isoformat(timespec="seconds")
+    precision = "milliseconds" if bounded % 1000 else "seconds"
+    return datetime.datetime.fromtimestamp(bounded / 1000, zone).isoformat(timespec=precision)
 
 
 def zone_of(names: Iterable[str], known: Mapping[str, Resource]) -> datetime.tzinfo | None:

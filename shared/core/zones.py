@@ -4,6 +4,9 @@ import datetime
 
 from shared.errors import Refused
 
+# In the folder of the database, but no zones of their own.
+_OTHER_FILES = ("right/", "posix/", "posixrules", "localtime", "Factory")
+
 
 def find(name: str) -> datetime.tzinfo:
     """Return a zone.
@@ -15,6 +18,8 @@ def find(name: str) -> datetime.tzinfo:
     from zoneinfo import ZoneInfo
 
     try:
+        if name.startswith(_OTHER_FILES):
+            raise KeyError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise Refused(

@@ -229,7 +229,8 @@ async def test_what_is_kept_free_beside_a_booking_is_drawn_and_told(
     )
     bands = column.locator(".cal-band")
     await expect(bands).to_have_count(2)
-    heights = [(await one.bounding_box() or {})["height"] for one in await bands.all()]
+    boxes = [await one.bounding_box() for one in await bands.all()]
+    heights = [box["height"] for box in boxes if box]
     assert heights == [pytest.approx(HOUR_PX / 12, abs=1), pytest.approx(HOUR_PX / 4, abs=1)]
     told = await column.evaluate(
         """(node, [at, end]) => [0, 30].map((minutes) =>

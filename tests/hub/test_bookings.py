@@ -156,6 +156,38 @@ async def test_a_room_and_a_technician_together_or_not_at_all(hub: Served) -> No
     assert made["resources"] == ["room-1", "tech"]
 
 
+async def test_a_group_has_only_members_that_there_are(hub: Served) -> None:
+    answered = await hub.call(
+        "POST", "/api/resources", {"id": "team", "members": ["who", "nobody"]}
+    )
+    assert answered.status == 422
+    assert "there is no resource nobody" in answered.json["detail"]
+    assert (await hub.call("GET", "/api/resources/team")).status == 404
+    body = {"id": "team", "members": ["who"], "limits": {"capacity": 2}}
+    assert (await hub.call("POST", "/api/resources", body)).status == 422
+    made = await hub.call("POST", "/api/resources", {"id": "team", "members": ["who"]})
+    assert made.status == 201
+    refused = await hub.call("DELETE", "/api/resources/who?cancel=true")
+    assert refused.status == 409
+    assert "a member of team; take it out there first" in refused.json["detail"]
+    assert (await hub.call("DELETE", "/api/resources/team")).status == 204
+    assert (await hub.call("DELETE", "/api/resources/who")).status == 204
+
+
+async def test_a_local_time_of_nobody_says_what_may_be_wrong(hub: Served) -> None:
+    answered = await book(hub, "nobody", f"{TUESDAY}T10:00")
+    assert answered.status == 422
+    assert "check their ids" in answered.json["detail"]
+
+
+async def test_what_is_offered_now_can_be_booked_a_moment_later(hub: Served) -> None:
+    await resource(hub, "ward", {day: ["00:00-24:00"] for day in (*WORKDAYS, "sat", "sun")})
+    found = await hub.get("/api/availability?resource=ward&minutes=30&limit=1")
+    (slot,) = found["slots"]
+    hub.node.clock.ms += 30_000
+    await booked(hub, "ward", slot["start"], minutes=30)
+
+
 async def test_a_group_is_booked_as_a_whole(hub: Served) -> None:
     await resource(hub, "room-1")
     made = await hub.call("POST", "/api/resources", {"id": "or-1", "members": ["room-1", "who"]})

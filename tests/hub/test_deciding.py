@@ -365,3 +365,20 @@ async def test_an_agent_cannot_change_what_came_from_a_calendar(hub: Node, table
     _, refusal = await decisions(hub, an_id(1))
     assert refusal is not None
     assert "calendar google" in refusal.reasons[0].text
+
+
+async def test_a_refused_request_under_the_id_of_another_changes_nothing_of_it(
+    hub: Node, tablet: Node
+) -> None:
+    """Promise 3."""
+    await ask(tablet, an_id(1), Create(LATER, title="from the tablet"))
+    hub.clock.ms += 1000
+    mine = Create(SLOT, title="at the hub")
+    made = partial(deciding.ask, site=SITE, booking_id=an_id(1), body=mine, actor="ada")
+    await hub.replica.write(made)
+    await bring(tablet, hub)
+    record = await hub.replica.record("booking", an_id(1))
+    first = bookings.created(record)
+    assert first is not None
+    assert (first.header.actor, bookings.title(record)) == ("ada", "at the hub")
+    assert await hub.replica.read(lambda r: r.query("SELECT requester FROM bookings")) == [("ada",)]

@@ -108,6 +108,21 @@ async def test_what_surely_cannot_be_is_refused_offline(tmp_path: Path) -> None:
         await knows(tablet.api, f"/api/bookings/{sent['id']}", status="confirmed")
 
 
+async def test_own_requests_are_looked_at_in_their_order(tmp_path: Path) -> None:
+    async with fleet(tmp_path, TABLET) as (hub, tablet):
+        await ready(hub, tablet)
+        await cut(tablet)
+        first = await ask(tablet.api, "strange", hour(10))
+        await ask(tablet.api, "strange", hour(10), anyway=True)  # the hub will refuse this one
+        path = f"/api/bookings/{first['id']}"
+        with pytest.raises(Refused, match="confirmed already"):
+            await tablet.api.patch(path, {"status": "confirmed"})
+        await tablet.api.patch(path, {"start": hour(14)})
+        await ask(tablet.api, "strange", hour(10))  # whose time is free again
+        await mend(tablet)
+        await knows(tablet.api, path, status="confirmed", start=hour(14))
+
+
 async def test_booked_moved_and_cancelled_before_there_is_a_link(tmp_path: Path) -> None:
     async with fleet(tmp_path, TABLET) as (hub, tablet):
         await ready(hub, tablet)

@@ -40,7 +40,8 @@ class Answer(msgspec.Struct, frozen=True):
         slots: The earliest first. Of those that begin together first the one whose resources have
             the fewest bookings on that local day, then by the name of the option. Slots of one
             option follow each other without overlap.
-        limits: If there are none: which rule is why, for each resource.
+        limits: If there are none: which rule is why, for each resource. In any case which there are
+            not: what they are part of was left out.
     """
 
     slots: tuple[Slot, ...]
@@ -69,11 +70,13 @@ def first(
         many: Their bookings, of many resources at once; None: one after the other.
     """
     places, missing = _places(options, resources)
-    if missing:
+    if not places:
         return Answer((), missing)
+    options = {option: options[option] for option in places} if missing else options
     search = _Search(wish, options, places, busy, now_ms, many or OneByOne(busy))
     slots = tuple(islice(search.slots(), most))
-    return Answer(slots) if slots else Answer((), _limits(wish, options, resources, busy, now_ms))
+    limits = () if slots else _limits(wish, options, resources, busy, now_ms)
+    return Answer(slots, (*missing, *limits))
 
 
 def _places(options: Options, resources: Resources) -> tuple[Places, tuple[Reason, ...]]:

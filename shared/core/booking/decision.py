@@ -30,7 +30,7 @@ from shared.core.booking.resource import Resources
 from shared.core.booking.slot import Slot
 from shared.core.booking.status import Signal, Status, move
 from shared.core.booking.taken import Busy, Many
-from shared.core.booking.track import Wish
+from shared.core.booking.track import LEEWAY_MS, Wish
 from shared.errors import Refused
 
 ALTERNATIVES = 3  # for whoever confirms a hold too late
@@ -218,7 +218,8 @@ class _Ledger:
     ) -> tuple[Slot, ...]:
         if any(reason.rule in _HOPELESS for reason in reasons):
             return ()
-        wish = Wish(slot.end_ms - slot.start_ms, slot.start_ms, ignore=booking)
+        length_ms = slot.end_ms - slot.start_ms
+        wish = Wish(length_ms, slot.start_ms, ignore=booking, leeway_ms=LEEWAY_MS)
         option = {"": slot.resources}
         world = self._world
         return availability.first(
@@ -246,5 +247,8 @@ def _changed(request: Request, booking: Booking, **fields: Any) -> Booking:
 def _not_from(booking: Booking, verb: str) -> Reason:
     if booking.status is Status.REQUESTED:
         return Reason(Rule.UNKNOWN, f"there is no booking {booking.id} to {verb}; look at its id")
+    if (booking.status, verb) == (Status.CONFIRMED, "confirm"):
+        text = f"booking {booking.id} is confirmed already; there is nothing to do"
+        return Reason(Rule.STATUS, text)
     text = f"booking {booking.id} is {booking.status}, too late to {verb}; make a new one"
     return Reason(Rule.STATUS, text)

@@ -48,6 +48,7 @@ _hours = re.compile(
     rf"\b(?:for )?{_number} ?(?:hours?|hrs?|h)"
     r"(?: ?(?:and )?(\d{1,4}) ?(?:minutes?|mins?|m))?\b"
 )
+_from_now = re.compile(rf"\bin (?:an?|one|half an|{_number}) ?(?:hours?|hrs?|h|minutes?|mins?|m)\b")
 _minutes = re.compile(r"\b(?:for )?(\d{1,5}) ?-?(?:minutes?|mins?|m)\b")
 
 
@@ -158,6 +159,8 @@ def _read(phrases: Phrases, found: tuple[Known, ...], now_ms: int) -> Question:
     is_listing = not is_first and phrases.take(_listing) is not None
     phrases.take(_when_free)
     is_about_free = not is_first and not is_listing and phrases.take(_free) is not None
+    if ahead := phrases.take(_from_now):
+        raise Refused(f"{ahead[0]}: write the day and the time instead, such as today after 16:00")
     length = _length_ms(phrases)
     when = read_when(phrases, found[0].zone, now_ms)
     together = _together(phrases)
@@ -256,15 +259,15 @@ def _together(phrases: Phrases) -> bool:
 
 
 def _length_ms(phrases: Phrases) -> int | None:
-    for pattern, minutes in _lengths:
-        if phrases.take(pattern):
-            return minutes * MINUTE_MS
     if hours := phrases.take(_hours):
         length = round(float(hours[1]) * 60) + int(hours[2] or 0)
     elif minutes_only := phrases.take(_minutes):
         length = int(minutes_only[1])
     else:
-        return None
+        taken = (minutes for pattern, minutes in _lengths if phrases.take(pattern))
+        length = next(taken, 0)
+        if not length:
+            return None
     if not 0 < length * MINUTE_MS <= LENGTH_MS_MAX:
         raise Refused("a length is more than nothing and at most 31 days; check it")
     return length * MINUTE_MS

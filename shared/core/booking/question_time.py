@@ -1,7 +1,8 @@
 """The days and times of questions, in the zone of what is asked about.
 
     day   today, tomorrow, the day after tomorrow, yesterday, in 3 days, in 2 weeks, Tuesday,
-          next Tuesday, this week, next week, 3 December, December 3rd 2026, 3.12.2026, 2026-12-03
+          next Tuesday, this week, next week, 3 December, December 3rd 2026, 3.12.2026, 2026-12-03;
+          a weekday before a date has to be that date's
     part  morning (06:00-12:00), afternoon (12:00-18:00), evening (18:00-22:00)
     time  at TIME, from TIME to TIME; between TIME and TIME, after TIME, before TIME
     TIME  14:00, 14, 2 pm, 2:30 pm, noon; with an offset (02:30 +02:00) where it exists twice
@@ -127,11 +128,17 @@ def _days(phrases: Phrases, today: datetime.date) -> Days | None:
     if week := phrases.take(_week):
         monday = today - today.weekday() * DAY + (7 if week[1] == "next" else 0) * DAY
         return monday, monday + 7 * DAY
-    if named := phrases.take(_weekday):
-        return _one(_weekday_after(today, named[2], is_next=named[1] == "next"))
+    named = phrases.take(_weekday)
     found = (phrases.take(pattern) for pattern in _dates)
     written = next((match for match in found if match is not None), None)
-    return None if written is None else _one(_date(written, today))
+    if written is not None:
+        date = _date(written, today)
+        if named is not None and _WORDS.weekday(named[2]) != date.weekday():
+            raise Refused(f"{date} is a {date:%A}, no {named[2]}; check which is meant")
+        return _one(date)
+    if named is not None:
+        return _one(_weekday_after(today, named[2], is_next=named[1] == "next"))
+    return None
 
 
 def _one(date: datetime.date) -> Days:

@@ -11,8 +11,11 @@ import msgspec
 
 from shared.core.booking import grid, taken
 from shared.core.booking.interval import Interval
+from shared.core.booking.local_time import MINUTE_MS
 from shared.core.booking.resource import Resource
 from shared.core.booking.taken import Busy
+
+LEEWAY_MS = MINUTE_MS  # for a person or program that is offered a time, and takes it
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -23,19 +26,25 @@ class Wish(msgspec.Struct, frozen=True):
         after_ms: Not to begin earlier, Unix ms.
         before_ms: Not to end later; None: the horizon of each resource.
         ignore: Id of a booking that will make room: the one that moves.
+        leeway_ms: How long whoever is answered may take to book: what could only be had at this
+            very instant is gone when they do. Then no start but a whole minute is the first.
     """
 
     length_ms: int
     after_ms: int
     before_ms: int | None = None
     ignore: str | None = None
+    leeway_ms: int = 0
 
 
 def bounds(wish: Wish, resource: Resource, now_ms: int) -> Interval:
     """Return within what a resource is searched; the end may be before the start."""
     bookable = resource.bookable(now_ms)
     end = bookable.end_ms if wish.before_ms is None else min(bookable.end_ms, wish.before_ms)
-    return Interval(max(wish.after_ms, bookable.start_ms), end)
+    first = bookable.start_ms
+    if wish.leeway_ms:
+        first = -(-(first + wish.leeway_ms) // MINUTE_MS) * MINUTE_MS
+    return Interval(max(wish.after_ms, first), end)
 
 
 class Track:

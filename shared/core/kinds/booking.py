@@ -25,7 +25,7 @@ from shared.core.booking.booking import (
     Move,
 )
 from shared.core.booking.interval import Interval
-from shared.core.booking.reason import Reason
+from shared.core.booking.reason import Reason, Rule
 from shared.core.booking.series import Wall
 from shared.core.booking.slot import Slot
 from shared.core.booking.status import Status
@@ -212,8 +212,18 @@ def shown(record: Record) -> Booking | None:
 
 
 def created(record: Record) -> Event | None:
-    """Return the request that made the booking."""
-    return min(record.register(REQUESTED).siblings, key=_when, default=None)
+    """Return the request that made the booking; of several under one id, the one that was granted.
+
+    None was, or none is decided yet: the oldest.
+    """
+    asking = record.register(REQUESTED).siblings
+    granted = (one for one in asking if len(asking) > 1 and _is_granted(record, one))
+    return next(granted, None) or min(asking, key=_when, default=None)
+
+
+def _is_granted(record: Record, request: Event) -> bool:
+    decisions = record.register(decision_register(request.header.register, request.dot)).siblings
+    return any(_decision(event.body_bytes).accepted for event in decisions)
 
 
 def title(record: Record) -> str:
@@ -239,6 +249,14 @@ def outside(record: Record) -> tuple[Reason, ...]:
         return ()
     flagged = _flagged(last.body_bytes)
     return flagged.reasons if flagged.slot == booking.slot else ()
+
+
+def is_overbooked(record: Record) -> bool:
+    """Say whether there are more bookings than places when it is on, as decided or since."""
+    booking = stands(record)
+    if booking is not None and booking.overbooked:
+        return True
+    return any(reason.rule is Rule.CAPACITY for reason in outside(record))
 
 
 def needs_attention(record: Record) -> bool:

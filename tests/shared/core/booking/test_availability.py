@@ -12,7 +12,7 @@ from shared.core.booking.reason import Rule
 from shared.core.booking.resource import Resource
 from shared.core.booking.rules import Anchor, Grid, Limits
 from shared.core.booking.taken import Busy, Taken, nothing
-from shared.core.booking.track import Wish
+from shared.core.booking.track import LEEWAY_MS, Wish
 from tests.shared.core.booking.making import (
     ALWAYS,
     BERLIN,
@@ -70,6 +70,25 @@ def test_not_before_it_is_asked_for_and_not_beyond() -> None:
     assert first(30, places, after="2026-12-01T11:31", before="2026-12-01T13:29").slots == ()
     exact = first(30, places, after="2026-12-01T11:31", before="2026-12-01T13:30")
     assert shown(exact) == ["strange 2026-12-01 13:00"]
+
+
+@pytest.mark.parametrize(
+    ("notice_s", "after_ms", "start"),
+    [
+        (0, 0, "2026-12-01T06:02"),
+        (7200, 0, "2026-12-01T08:02"),
+        (0, 3 * HOUR_MS + 1, None),  # a time that somebody names is what they mean
+    ],
+)
+def test_what_is_offered_can_still_be_had_when_it_is_taken(
+    notice_s: int, after_ms: int, start: str | None
+) -> None:
+    now = NOW + 53_013
+    place = a_resource(ALWAYS, limits=Limits(notice_s=notice_s, horizon_s=YEARS_S))
+    wish = Wish(30 * MINUTE_MS, now + after_ms, leeway_ms=LEEWAY_MS)
+    one = {place.id: (place.id,)}
+    (slot,) = availability.first(wish, one, {place.id: place}, nothing, now).slots
+    assert slot.start_ms == (now + after_ms if start is None else at(start))
 
 
 def test_alternatives_follow_each_other_without_overlap() -> None:
@@ -243,6 +262,9 @@ def test_each_resource_is_told_its_own_rule() -> None:
 
 def test_what_does_not_exist_is_told() -> None:
     found = first(30, named("strange"), options={"who": ("who",), "strange": ("strange",)})
+    assert [slot.resources for slot in found.slots] == [("strange",)]  # the other will do
+    assert [(r.rule, r.resource) for r in found.limits] == [(Rule.UNKNOWN, "who")]
+    found = first(30, named("strange"), options={"both": ("strange", "who")})
     assert found.slots == ()
     assert [(r.rule, r.resource) for r in found.limits] == [(Rule.UNKNOWN, "who")]
 

@@ -180,6 +180,9 @@ def test_times_are_meant_in_the_zone_of_the_resource() -> None:
         ("half an hour", 30),
         ("a quarter of an hour", 15),
         ("2 hours", 120),
+        ("1 hour", 60),
+        ("1.5 hour", 90),
+        ("1 hour 45 minutes", 105),
         ("1.25 hours", 75),
         ("1h30m", 90),
         ("2 hours and 5 minutes", 125),
@@ -224,6 +227,8 @@ def test_lengths_that_are_none(text: str) -> None:
         ("on 25 november", "2027-11-25", "2027-11-26"),
         ("on 25.11.2026", "2026-11-25", "2026-11-26"),
         ("on 26 november", "2026-11-26", "2026-11-27"),
+        ("on Tuesday 1 December", "2026-12-01", "2026-12-02"),
+        ("on thursday 26 november", "2026-11-26", "2026-11-27"),
     ],
 )
 def test_days(text: str, first: str, last: str) -> None:
@@ -235,6 +240,8 @@ def test_days(text: str, first: str, last: str) -> None:
     [
         ("on 3/12", "may begin with the day or the month"),
         ("on thursday", "today is thursday; write today, or next thursday"),
+        ("on Monday 1 December", "2026-12-01 is a Tuesday, no monday"),
+        ("in 3 hours", "in 3 hours: write the day and the time"),
         ("on 31 february", "is no day"),
         ("on 32 december", "is no day"),
         ("2026-13-03", "is no day"),

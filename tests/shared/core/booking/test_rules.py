@@ -40,9 +40,10 @@ def test_good_hours_are_taken(week: Week) -> None:
     assert of_hours(week) == {}
 
 
-def test_an_unknown_zone_is_named() -> None:
-    found = of_hours(OFFICE, "Europe/Gotham")
-    assert "no time zone 'Europe/Gotham'" in found["$.hours.timezone"]
+@pytest.mark.parametrize("zone", ["Europe/Gotham", "right/Europe/Berlin", "localtime", "Factory"])
+def test_an_unknown_zone_is_named(zone: str) -> None:
+    found = of_hours(OFFICE, zone)
+    assert f"no time zone '{zone}'" in found["$.hours.timezone"]
 
 
 @pytest.mark.parametrize(
