@@ -16,7 +16,7 @@ from shared.core.booking.booking import Ask, Decision, Request
 from shared.core.booking.decision import decide, of_none
 from shared.core.booking.reason import Reason
 from shared.core.booking.status import Status
-from shared.core.clock import COUNTER_BITS
+from shared.core.clock import COUNTER_BITS, Stamp, at_ms
 from shared.core.event import Event, device_of
 from shared.core.kinds import booking as bookings
 from shared.core.kinds import record_kind
@@ -116,9 +116,15 @@ def write(tx: Transaction, event: Event, decision: Decision, site: str) -> None:
         kind="booking.decided",
         subject=event.header.subject,
         register=register,
-        body=_bounded(decision),
+        body=_signed(_bounded(decision), event),
         actor=tx.node.device,
     )
+
+
+def _signed(decision: Decision, request: Event) -> Decision:
+    """Say who had asked, and when: a later request of the same sort may cover this one."""
+    asked_ms = at_ms(Stamp(request.header.at))
+    return msgspec.structs.replace(decision, actor=request.header.actor, asked_ms=asked_ms)
 
 
 def _bounded(decision: Decision) -> Decision:

@@ -212,12 +212,15 @@ def zone_of(names: Iterable[str], known: Mapping[str, Resource]) -> datetime.tzi
     return None if found is None else found.calendar.zone
 
 
+_TIMED = (bookings.REQUESTED, "move")  # requests that name a time
 _WORDS = {bookings.REQUESTED: "create", "miss": "no-show"}
 
 
 def _request(asked: Asked, known: Mapping[str, Resource]) -> RequestView:
-    slot = asked.ask.slot if isinstance(asked.ask, Create | Move) else None
     decision: Decision | None = asked.decision
+    slot = asked.ask.slot if isinstance(asked.ask, Create | Move) else None
+    if asked.ask is None and decision and decision.accepted and asked.register in _TIMED:
+        slot = decision.booking.slot
     return RequestView(
         ask=_WORDS.get(asked.register, asked.register),
         actor=asked.actor,

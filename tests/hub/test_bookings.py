@@ -156,6 +156,20 @@ async def test_a_room_and_a_technician_together_or_not_at_all(hub: Served) -> No
     assert made["resources"] == ["room-1", "tech"]
 
 
+async def test_every_move_stays_told_with_who_wanted_it_whither_and_when(hub: Served) -> None:
+    made = await booked(hub, "strange", f"{TUESDAY}T10:00")
+    for hour in (11, 12, 13):
+        hub.node.clock.ms += MINUTE_MS
+        start = f"{TUESDAY}T{hour}:00"
+        moved = await hub.call("PATCH", f"/api/bookings/{made['id']}", {"start": start})
+        assert moved.status == 200
+    told = [(r["ask"], r["actor"], r["start"]) for r in moved.json["requests"]]
+    hours = [f"{TUESDAY}T{hour:02d}:00:00.000Z" for hour in (9, 10, 11, 12)]
+    assert told == list(zip(("create", *["move"] * 3), ["ada"] * 4, hours, strict=True))
+    times = [r["at"] for r in moved.json["requests"]]
+    assert times == sorted(set(times))
+
+
 async def test_a_group_has_only_members_that_there_are(hub: Served) -> None:
     answered = await hub.call(
         "POST", "/api/resources", {"id": "team", "members": ["who", "nobody"]}

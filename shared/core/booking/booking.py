@@ -123,6 +123,8 @@ class Decision(msgspec.Struct, frozen=True):
         booking: The booking afterwards; as it was, if not.
         reasons: Why not.
         alternatives: Slots that would have done at that moment; nobody keeps them free.
+        actor: Who asked; for when another request has covered that one. None: nobody wrote it down.
+        asked_ms: When, by the clock of whoever asked, Unix ms; likewise.
     """
 
     request: Dot
@@ -130,3 +132,5 @@ class Decision(msgspec.Struct, frozen=True):
     booking: Booking
     reasons: tuple[Reason, ...] = ()
     alternatives: tuple[Slot, ...] = ()
+    actor: str | None = None
+    asked_ms: int | None = None

@@ -121,10 +121,9 @@ class Asked(msgspec.Struct, frozen=True):
     Attributes:
         register: Which sort.
         dot: Its name.
-        at_ms: When it was made, by its author's clock; of one that another has covered since, when
-            it was decided.
-        actor: Who asked; None: another request has covered it since.
-        ask: What; None likewise.
+        at_ms: When it was made, by its author's clock.
+        actor: Who asked; None: another request has covered it since, and nobody wrote it down.
+        ask: What; None: another request has covered it since.
         decision: What the hub made of it; None: that is not known here.
     """
 
@@ -285,7 +284,9 @@ def asked(record: Record) -> tuple[Asked, ...]:
     for event in _decisions(record):
         register, dot = _decided(event)
         decision = _decision(event.body_bytes)
-        found[dot] = Asked(register, dot, _ms(event), None, None, decision)
+        asked_ms = decision.asked_ms
+        asked_ms = _ms(event) if asked_ms is None else asked_ms
+        found[dot] = Asked(register, dot, asked_ms, decision.actor, None, decision)
     for register in ASKS.values():
         for event in record.register(register).siblings:
             known = found.get(event.dot)
