@@ -1,5 +1,7 @@
 """Our calendars, read back by another library: the same instants, over changed clocks too."""
 
+import datetime
+import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -94,6 +96,36 @@ def test_a_zone_is_described_for_the_whole_of_the_calendar() -> None:
     assert "TZOFFSETTO:+0100" in text
     assert "TZOFFSETTO:+0200" in text
     assert "DTSTART;TZID=Europe/Berlin:20261024T220000" in text
+
+
+@pytest.mark.parametrize(
+    "zone",
+    ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Europe/Dublin", "Asia/Kathmandu"],
+)
+def test_each_change_of_a_zone_begins_at_its_instant(zone: str) -> None:
+    entries = tuple(an_entry(NOW_MS + n * 30 * 24 * HOUR_MS, HOUR_MS, zone) for n in range(20))
+    text = calendar_format.write(Feed("x", entries)).decode().replace("\r\n", "\n")
+    changes = 0
+    for part in re.findall(r"BEGIN:(?:STANDARD|DAYLIGHT)\n(.*?)END:", text, re.DOTALL):
+        before, after = (
+            datetime.datetime.strptime(offset, "%z").utcoffset() or datetime.timedelta()
+            for offset in re.findall(r"TZOFFSET(?:FROM|TO):([+-]\d{4})", part)
+        )
+        if before == after:
+            continue  # not a change, but what holds at the beginning
+        for onset in re.findall(r"\d{8}T\d{6}", part):
+            wall = datetime.datetime.strptime(onset, "%Y%m%dT%H%M%S")  # noqa: DTZ007 - local
+            at = (wall - before).replace(tzinfo=datetime.UTC).astimezone(ZoneInfo(zone))
+            second = datetime.timedelta(seconds=1)
+            earlier = (at.astimezone(datetime.UTC) - second).astimezone(ZoneInfo(zone))
+            assert (earlier.utcoffset(), at.utcoffset()) == (before, after), onset
+            changes += 1
+    assert changes >= 3 or zone == "Asia/Kathmandu"
+
+
+def test_a_name_is_escaped() -> None:
+    text = calendar_format.write(Feed("Dr; Strange, \\x", ())).decode()
+    assert "NAME:Dr\\; Strange\\, \\\\x\r\n" in text
 
 
 @pytest.mark.parametrize(
