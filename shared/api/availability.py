@@ -237,6 +237,11 @@ def free_times(
             (time.start_ms, Slot(members, time.start_ms, time.end_ms))
             for time in islice((t for t in times if t.length_ms >= least_ms), FREE_MAX)
         ]
+    if not found:
+        wish = Wish(max(least_ms, MINUTE_MS), window.start_ms, window.end_ms)
+        options = {"+".join(some): resolve((*some, *also), here.groups) for some in choices}
+        none = availability.first(wish, options, here.resources, here.busy, here.now_ms)
+        return AvailabilityView(reasons=none.limits)
     found.sort(key=lambda one: (one[0], one[1].resources))
     return AvailabilityView(free=[slot_view(slot, here.resources) for _, slot in found[:FREE_MAX]])
 

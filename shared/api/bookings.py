@@ -16,6 +16,7 @@ from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, read_cursor, write_cu
 from shared.api.problem import not_found
 from shared.api.route import Answer, Call, Route, json, record
 from shared.core.booking.booking import TEXT_MAX
+from shared.core.booking.groups import resolve
 from shared.core.booking.local_time import HOUR_MS
 from shared.core.booking.slot import LENGTH_MS_MAX, TIME_MS_MAX
 from shared.core.booking.status import Status
@@ -208,13 +209,21 @@ def _page(reading: Reading, context: NodeContext, asked: BookingQuery) -> Answer
     after = read_cursor(asked.cursor, tuple[int, str]) if asked.cursor else None
     window = _window(reading, context, asked)
     found = listed(
-        reading, asked.resource, asked.person, window, asked.status, after, asked.limit + 1,
-        attention=attention,
+        reading, _members(reading, context, asked.resource), asked.person, window, asked.status,
+        after, asked.limit + 1, attention=attention,
     )  # fmt: skip
     shown = rendered(reading, (booking_id for _, booking_id in found[: asked.limit]))
     following = write_cursor(*found[asked.limit - 1]) if len(found) > asked.limit else None
     page = BookingPage(shown, following, context.role == "hub")
     return json(page, headers={"Skerry-Position": str(changes.position(reading))})
+
+
+def _members(reading: Reading, context: NodeContext, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return resources with those of groups in their place; a booking knows nothing of groups."""
+    if not names:
+        return ()
+    site = reading.record(RESOURCE, names[0]).site
+    return resolve(names, world(reading, site, context.now_ms()).groups)
 
 
 def _window(reading: Reading, context: NodeContext, asked: BookingQuery) -> tuple[int, int]:

@@ -189,6 +189,16 @@ async def test_a_group_has_only_members_that_there_are(hub: Served) -> None:
     assert (await hub.call("DELETE", "/api/resources/who")).status == 204
 
 
+async def test_a_window_in_which_nothing_is_free_says_why(hub: Served) -> None:
+    window = "2026-11-28T00:00:00Z/2026-11-29T00:00:00Z"  # a Saturday
+    found = await hub.get(f"/api/availability?resource=who&window={window}")
+    assert found["free"] == []
+    assert [(one["rule"], one["resource"]) for one in found["reasons"]] == [("hours", "who")]
+    window = "2036-11-24T00:00:00Z/2036-11-25T00:00:00Z"
+    found = await hub.get(f"/api/availability?resource=who&window={window}")
+    assert [one["rule"] for one in found["reasons"]] == ["horizon"]
+
+
 async def test_a_local_time_of_nobody_says_what_may_be_wrong(hub: Served) -> None:
     answered = await book(hub, "nobody", f"{TUESDAY}T10:00")
     assert answered.status == 422
@@ -210,6 +220,8 @@ async def test_a_group_is_booked_as_a_whole(hub: Served) -> None:
     shown = await booked(hub, "or-1", f"{TUESDAY}T10:00")
     assert shown["resources"] == ["room-1", "who"]
     await refused(hub, "who", f"{TUESDAY}T10:00")
+    (listed,) = (await hub.get("/api/bookings?resource=or-1"))["items"]
+    assert listed["id"] == shown["id"]
 
 
 async def test_a_press_for_maintenance_with_its_buffers(hub: Served) -> None:

@@ -147,8 +147,8 @@ def instant(text: str, path: str = "$.start") -> int:
 def text(at_ms: int, zone: datetime.tzinfo) -> str:
     """Write an instant for people: ``Tue 2026-12-01 14:00``."""
     wall = local(at_ms, zone)
-    exact = wall.second or wall.microsecond
-    return f"{wall:%a %Y-%m-%d} {wall.time().isoformat('auto' if exact else 'minutes')}"
+    precision = "milliseconds" if wall.microsecond else "seconds" if wall.second else "minutes"
+    return f"{wall:%a %Y-%m-%d} {wall.time().isoformat(precision)}"
 
 
 def _readings(wall: datetime.datetime, zone: datetime.tzinfo) -> tuple[int, int]:
