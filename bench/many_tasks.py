@@ -232,7 +232,7 @@ def _copy(db: sqlite3.Connection, batch: Sequence[Pattern], first: int) -> None:
             position = number * 4 + at + 1
             registers.append((number + 1, name, lane, position, shown.replace(old, new)))
         rows.append((task_id, *pattern.task[1:]))
-        attempts += [(task_id, *row[1:4], task_id, *row[5:]) for row in pattern.attempts]
+        attempts += [(task_id, *row[1:5], task_id, *row[6:]) for row in pattern.attempts]
     db.executemany(
         f"INSERT INTO records (id, kind, subject, site) VALUES (?, 'task', ?, '{SITE}')", records
     )

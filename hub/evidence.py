@@ -14,7 +14,8 @@ from shared.store.transaction import Reading
 
 SUCCESS = """SELECT id, device FROM attempts WHERE task = $1 AND outcome = 'succeeded'
     ORDER BY n DESC, number DESC LIMIT 1"""
-LAST = """SELECT n, number, outcome, error FROM attempts WHERE task = $1 ORDER BY n, number"""
+LAST = """SELECT n, device, number, outcome, error FROM attempts
+    WHERE task = $1 ORDER BY n, number"""
 
 _failure = msgspec.json.Decoder(Failure).decode
 
@@ -39,8 +40,8 @@ def still_open(reading: Reading, task: Task) -> tuple[int, ...]:
     if not doubt.is_in_doubt(task):
         return ()
     last = {
-        n: Last(number, outcome, error is not None and _failure(error).permanent)
-        for n, number, outcome, error in reading.query(LAST, task.id)
+        (n, device): Last(number, outcome, error is not None and _failure(error).permanent)
+        for n, device, number, outcome, error in reading.query(LAST, task.id)
     }
     return doubt.still_open(task, last)
 

@@ -13,8 +13,9 @@ _VALUES = ", ".join(f"(${n})" for n in range(1, ASKED + 1))
 LAST = f"""WITH wanted (id) AS (VALUES {_VALUES})
     SELECT a.task, a.epoch, a.n, a.number, a.id, a.device, a.boot, a.started_at, a.ended_at,
         a.outcome, a.error, a.output
-    FROM wanted w CROSS JOIN attempts a ON a.task = w.id AND (a.epoch, a.n, a.number) =
-        (SELECT l.epoch, l.n, l.number FROM attempts l WHERE l.task = w.id
+    FROM wanted w CROSS JOIN attempts a ON a.task = w.id
+        AND (a.epoch, a.n, a.number, a.device) =
+        (SELECT l.epoch, l.n, l.number, l.device FROM attempts l WHERE l.task = w.id
         ORDER BY l.started_at DESC, l.n DESC, l.number DESC LIMIT 1)"""  # noqa: S608 - ours
 
 Row = tuple[Any, ...]  # of an attempt, as ``task_queries.ATTEMPTS`` has it

@@ -27,7 +27,7 @@ def is_in_doubt(task: Task) -> bool:
     return not set(task.seat.moved) <= set(task.seat.over)
 
 
-def still_open(task: Task, last: Mapping[int, Last]) -> tuple[int, ...]:
+def still_open(task: Task, last: Mapping[tuple[int, str], Last]) -> tuple[int, ...]:
     """Return the older allocations of a task that may still act, or act again.
 
     Those are the ones taken from a device without its word, until its report of the end arrives
@@ -35,10 +35,13 @@ def still_open(task: Task, last: Mapping[int, Last]) -> tuple[int, ...]:
 
     Args:
         task: The task.
-        last: The newest attempt of each allocation, by its number.
+        last: The newest attempt of each allocation, by its number and device: two agents may have
+            given the same task to themselves, both as number 0.
     """
+    known = {n for n, _ in last}
+    going_on = {n for (n, _), one in last.items() if not _is_end(task.spec, one)}
     doubtful = [n for n in task.seat.moved if n not in task.seat.over]
-    return tuple(n for n in doubtful if n not in last or not _is_end(task.spec, last[n]))
+    return tuple(n for n in doubtful if n not in known or n in going_on)
 
 
 def _is_end(spec: Spec, last: Last) -> bool:

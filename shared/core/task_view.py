@@ -220,10 +220,10 @@ def is_double(task: Task, attempts: Sequence[AttemptView]) -> bool:
 def _in_doubt(task: Task, attempts: Sequence[AttemptView]) -> tuple[int, ...]:
     if not doubt.is_in_doubt(task):
         return ()
-    last: dict[int, Last] = {}
+    last: dict[tuple[int, str], Last] = {}
     for shown in sorted(attempts, key=lambda one: (one.claim.n, one.claim.attempt)):
         is_permanent = shown.error is not None and shown.error.permanent
-        last[shown.claim.n] = Last(shown.claim.attempt, shown.outcome, is_permanent)
+        last[shown.claim.n, shown.device] = Last(shown.claim.attempt, shown.outcome, is_permanent)
     return doubt.still_open(task, last)
 
 

@@ -74,15 +74,15 @@ CREATE TABLE attempts (
     epoch TEXT NOT NULL,               -- '': the agent's own allocation
     n INTEGER NOT NULL,
     number INTEGER NOT NULL,           -- attempt under that allocation
+    device TEXT NOT NULL,              -- in the key: two agents number their own allocations alike
     id TEXT NOT NULL,
-    device TEXT NOT NULL,
     boot TEXT NOT NULL,                -- run of the agent's process
     started_at INTEGER NOT NULL,
     ended_at INTEGER,
     outcome TEXT,
     error TEXT,                        -- JSON
     output TEXT,                       -- JSON
-    PRIMARY KEY (task, epoch, n, number)
+    PRIMARY KEY (task, epoch, n, number, device)
 ) STRICT, WITHOUT ROWID;
 -- What runs, or ran when its agent ended.
 CREATE INDEX attempts_open ON attempts (device) WHERE ended_at IS NULL;

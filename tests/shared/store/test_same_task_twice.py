@@ -1,8 +1,12 @@
-"""One task id given to the hub and to an agent that is away: nothing of what either did is lost."""
+"""One task id given to two nodes, one of them or both away: nothing of what either did is lost."""
 
+from functools import partial
+
+from shared.api import task_loading, task_queries
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Allocation, Attempt, Outcome, Progress, Seat
 from shared.core.lifecycle import Status
+from shared.core.task_view import is_double
 from shared.store import up
 from shared.store.journal import Verdict
 from tests.shared.making import NOW_MS
@@ -48,3 +52,25 @@ def test_what_the_other_did_is_kept_as_an_attempt_and_decides_nothing() -> None:
     assert (shown.status, shown.allocation) == (Status.WAITING, DEALT)
     assert shown.submitters == ("hub", "a")
     assert hub.reading.query("SELECT device, outcome FROM attempts") == [("a", "succeeded")]
+
+
+def test_two_agents_that_were_away_each_keep_the_attempt_they_made() -> None:
+    """Promise 4: both gave themselves the first number, and neither run hides the other."""
+    hub = open_node("hub", "hub")
+    for device, outcome in (("a", Outcome.SUCCEEDED), ("b", Outcome.FAILED)):
+        own = Allocation(None, 0, device, "1")
+        ran = Attempt(f"t-{device}", 1, "boot", NOW_MS, NOW_MS + 5, outcome)
+        status = Status.SUCCEEDED if outcome is Outcome.SUCCEEDED else Status.DEAD
+        told = log(
+            written(f"{device}.1", 1, tasks.SPEC, SPEC_BODY),
+            written(f"{device}.1", 2, tasks.SEAT, Seat(own, (device,))),
+            written(f"{device}.1", 3, tasks.STATUS, Progress(status, own, ran)),
+        )
+        hub.write(partial(up.take, up=stretch(told, 1, 3), device=device, site=SITE))
+    assert hub.verdicts() == []
+    shown = tasks.read(hub.reading.record("task", ID))
+    assert shown is not None
+    acted = task_queries.attempts(hub.reading, ID, 10, None)
+    assert {(one.device, one.outcome) for one in acted} == {("a", "succeeded"), ("b", "failed")}
+    assert is_double(shown, acted)
+    assert len(task_loading.last_attempts(hub.reading, [ID])) == 1
