@@ -59,7 +59,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         if replica.notice is not None:
             log.warning("%s: going on under a new incarnation", replica.notice)
         wired = _drivers(settings, chance)
-        checker = Checker(settings.checks, http, system.now_ms)
+        checker = Checker(settings.checks, http, system.boot_ms)
         dispatcher = _dispatcher(settings, folder, replica, chance, wired, checker)
         machines = Machines(replica, wired, site=device.site, boot_ms=system.boot_ms)
         uplink = _uplink(settings, folder, replica, dispatcher, chance)

@@ -11,7 +11,7 @@ gate is shut is laid aside under that gate until it opens. So neither a hundred 
 paused type nor as many locks cost a decision more than a few.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
 import msgspec
@@ -46,6 +46,7 @@ class Backlog:
         self._tasks: dict[str, Task] = {}
         self._heads = Heads()
         self._later = Times()  # not before, retry
+        self._again = Times()  # by the boot clock: when the checks of a task are asked again
         self._lifts = Times()  # rises in the queue
         self._expiries = Times()
         self._over: dict[str, None] = {}  # doomed or expired
@@ -114,8 +115,7 @@ class Backlog:
             return
         self._lift_out(task_id)
         self._expiries.drop(task_id)
-        if task_id in self._cleared:
-            self._cleared = {i: known for i, known in self._cleared.items() if i != task_id}
+        self._forget([task_id])
         for edge in task.spec.after:
             followers = self._followers.get(edge.task, set())
             followers.discard(task_id)
@@ -159,6 +159,10 @@ class Backlog:
         """
         for task_id in self._later.due(now_ms, DUE_MAX):
             self._place(self._tasks[task_id], now_ms)
+        again = self._again.due(now_ms - room.ahead_ms, DUE_MAX)
+        self._forget(again)
+        for task_id in again:
+            self._place(self._tasks[task_id], now_ms)
         for task_id in self._lifts.due(now_ms, DUE_MAX):
             self._place(self._tasks[task_id], now_ms)
         for task_id in self._expiries.due(now_ms, OVER_MAX):
@@ -176,6 +180,9 @@ class Backlog:
     def wake_ms(self, now_ms: int, room: Room) -> int | None:
         """Return when something here changes by itself, Unix ms: a time comes, a rate allows."""
         found = [self._later.first(), self._expiries.first()]
+        again_ms = self._again.first()
+        if again_ms is not None:
+            found.append(again_ms + room.ahead_ms)
         for gate in self._heads.shut:
             found += [hold.wake_ms for hold in rooms.holds(room, gate, now_ms)]
         return min((ms for ms in found if ms is not None), default=None)
@@ -202,9 +209,15 @@ class Backlog:
         if task is not None:
             self._place(task, now_ms)
 
+    def _forget(self, task_ids: Collection[str]) -> None:
+        """Know nothing of the checks of tasks."""
+        if not self._cleared.keys().isdisjoint(task_ids):
+            self._cleared = {i: known for i, known in self._cleared.items() if i not in task_ids}
+
     def _lift_out(self, task_id: str) -> None:
         self._heads.drop(task_id)
         self._later.drop(task_id)
+        self._again.drop(task_id)
         self._lifts.drop(task_id)
         self._over.pop(task_id, None)
         self._asked.pop(task_id, None)
@@ -229,8 +242,8 @@ class Backlog:
             self._asked[task.id] = rooms.ask_gate(task)
         elif isinstance(known := self._cleared.get(task.id), Asking | Barred):
             return  # the answer has it placed again, or ends it
-        elif isinstance(known, Held) and known.until_ms > now_ms:
-            self._later.put(task.id, known.until_ms)
+        elif isinstance(known, Held):
+            self._again.put(task.id, known.until_ms)
         else:
             self._heads.put(orders.order(task, now_ms, self._aging_ms), rooms.gates(task))
             lift_ms = orders.lift_ms(task, now_ms, self._aging_ms)

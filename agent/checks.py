@@ -48,25 +48,25 @@ class Checker:
         self,
         checks: Sequence[CheckSettings],
         http: ClientSession | None,
-        now_ms: Callable[[], int],
+        boot_ms: Callable[[], int],
     ) -> None:
         """Build a checker.
 
         Args:
             checks: Whom to ask, from the settings.
             http: The session to ask through; None where there is nobody to ask.
-            now_ms: Wall clock, Unix ms.
+            boot_ms: Boot clock.
         """
         self._checks: Mapping[str, CheckSettings] = {check.name: check for check in checks}
         self._http = http
-        self._now_ms = now_ms
+        self._boot_ms = boot_ms
         self._room = asyncio.Semaphore(ASKING_MAX)
 
     async def ask(self, task: Task) -> Clearance:
         """Ask each check of a task; return what the answers mean for it."""
         checks = task.spec.checks
         answers = await asyncio.gather(*(self._answer(task, check) for check in checks))
-        return clearance.conclude(checks, answers, self._now_ms())
+        return clearance.conclude(checks, answers, self._boot_ms())
 
     async def _answer(self, task: Task, check: Check) -> Answer:
         settings = self._checks.get(check.name)

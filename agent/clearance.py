@@ -3,6 +3,9 @@
 A task with ``checks`` starts only once each has said yes, not long before. A "no" is a snooze with
 a reason, never an attempt: the syringe that is out of stock costs the delivery nothing but time.
 Nobody answering is not a "no": the task says itself what to make of that.
+
+How long an answer counts is measured by the boot clock: set back by a day, the wall clock would
+make a yes of now one for tomorrow, and a "no" keep a task till then.
 """
 
 from collections.abc import Sequence
@@ -32,7 +35,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Clear(msgspec.Struct, frozen=True):
-    """It may start; asked again after ``until_ms``, should it not have started."""
+    """It may start; asked again after ``until_ms`` (boot clock), should it not have started."""
 
     until_ms: int
 
@@ -42,7 +45,7 @@ class Asking(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """It waits until ``until_ms``, then the checks are asked again."""
+    """It waits until ``until_ms`` (boot clock), then the checks are asked again."""
 
     until_ms: int
     reasons: tuple[Reason, ...]
@@ -57,13 +60,13 @@ class Barred(msgspec.Struct, frozen=True):
 Clearance = Asking | Clear | Held | Barred
 
 
-def conclude(checks: Sequence[Check], answers: Sequence[Answer], now_ms: int) -> Clearance:
+def conclude(checks: Sequence[Check], answers: Sequence[Answer], boot_ms: int) -> Clearance:
     """Return what the answers mean.
 
     Args:
         checks: Of the task.
         answers: One for each, in the same order.
-        now_ms: Wall clock, Unix ms.
+        boot_ms: Boot clock.
     """
     closed: list[tuple[float, Reason]] = []
     for check, answer in zip(checks, answers, strict=True):
@@ -77,6 +80,6 @@ def conclude(checks: Sequence[Check], answers: Sequence[Answer], now_ms: int) ->
         text = f"{check.name} {said}: {answer.message}"
         closed.append((answer.again_s, Reason("check", check.name, text)))
     if not closed:
-        return Clear(now_ms + FRESH_MS)
+        return Clear(boot_ms + FRESH_MS)
     soonest_s = min(again_s for again_s, _ in closed)
-    return Held(now_ms + round(1000 * soonest_s), tuple(reason for _, reason in closed))
+    return Held(boot_ms + round(1000 * soonest_s), tuple(reason for _, reason in closed))

@@ -78,7 +78,7 @@ class Dispatcher:
         self._chance = chance
         self._aging_ms = round(aging_s * 1000)
         self._limits = limits
-        self._checker = checker or Checker((), None, now_ms)
+        self._checker = checker or Checker((), None, boot_ms)
         self._wait = wait
         self._alone = None if has_hub else Alone(frozenset(self.types), self._capabilities)
         self._changed = asyncio.Event()
@@ -229,13 +229,15 @@ class Dispatcher:
     def _room(self, *, deciding: bool = False) -> Room:
         """Return what is taken; to decide, a run that has ended has made way already."""
         runs = [i for i in self._runs if not (deciding and i in self._ended)]
+        now_ms, boot_ms = self._now_ms(), self._boot_ms()
         room = Room(
             capacity=0 if deciding and self._draining else self._concurrency,
             asked=self._backlog.asked,
             cleared=self._backlog.cleared,
             paused=self._intake.paused,
             limits=self._limits,
-            starts=self._starts.by_wall(self._now_ms(), self._boot_ms()),
+            starts=self._starts.by_wall(now_ms, boot_ms),
+            ahead_ms=now_ms - boot_ms,
         )
         room = rooms.with_runs(room, [self._runs[i].task for i in runs])
         return reduce(rooms.with_asking, self._backlog.asking, room)

@@ -39,6 +39,8 @@ class Room(msgspec.Struct, frozen=True):
         paused: Paused queues by (site, type), and why.
         limits: Limits by type.
         starts: Recent starts by type, as far as its rate counts, Unix ms.
+        ahead_ms: By how much the wall clock is ahead of the boot clock, by which answers of checks
+            grow old.
     """
 
     capacity: int
@@ -52,6 +54,7 @@ class Room(msgspec.Struct, frozen=True):
     paused: Mapping[tuple[str, str], str | None] = {}
     limits: Mapping[str, Limits] = {}
     starts: Mapping[str, tuple[int, ...]] = {}
+    ahead_ms: int = 0
 
     @property
     def is_full(self) -> bool:
@@ -92,7 +95,9 @@ def must_check(room: Room, task: Task, now_ms: int) -> bool:
     if not task.spec.checks:
         return False
     known = room.cleared.get(task.id)
-    return known is None or (isinstance(known, Clear | Held) and known.until_ms <= now_ms)
+    if known is None:
+        return True
+    return isinstance(known, Clear | Held) and known.until_ms + room.ahead_ms <= now_ms
 
 
 # ------------------------------------------------------------------ what is taken
@@ -223,8 +228,9 @@ def unchecked(room: Room, task: Task, now_ms: int) -> tuple[Hold, ...]:
         case Asking():
             names = ", ".join(check.name for check in task.spec.checks)
             return (Hold(Status.BLOCKED, Reason("check", None, f"asks {names}")),)
-        case Held(until_ms, reasons) if until_ms > now_ms:
-            return tuple(Hold(Status.BLOCKED, reason, until_ms) for reason in reasons)
+        case Held(until_ms, reasons) if until_ms + room.ahead_ms > now_ms:
+            wake_ms = until_ms + room.ahead_ms
+            return tuple(Hold(Status.BLOCKED, reason, wake_ms) for reason in reasons)
         case Barred(message):
             return (Hold(Status.BLOCKED, Reason("check", None, message)),)
         case _:

@@ -45,15 +45,21 @@ START_MS = 1_790_000_000_000
 
 
 class VirtualTime:
-    """Both clocks, moved by the test; whoever waits for a time wakes when it is reached."""
+    """Both clocks, moved by the test; whoever waits for a time wakes when it is reached.
+
+    Attributes:
+        ms: What has gone by, and the wall clock while nobody sets it.
+        set_back_ms: By how much somebody has set the wall clock back.
+    """
 
     def __init__(self) -> None:
         self.ms = START_MS
+        self.set_back_ms = 0
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
     def now_ms(self) -> int:
-        return self.ms
+        return self.ms - self.set_back_ms
 
     def boot_ms(self) -> int:
         return self.ms - START_MS

@@ -13,19 +13,19 @@ from demo.configuration import find_free_port
 from demo.inventory import Inventory
 from shared.core.kinds.task_spec import Check, Priority, Unreachable
 from shared.core.lifecycle import Status
-from tests.agent.robot import RealTime, Robot, robot
+from tests.agent.robot import RealTime, Robot, VirtualTime, robot
 from tests.agent.test_checks import served
 
 NEEDS_SYRINGE = (Check("stock", {"item": "syringe"}),)
 
 
 @asynccontextmanager
-async def asking(folder: Path, url: str) -> AsyncIterator[Robot]:
+async def asking(folder: Path, url: str, time: VirtualTime | None = None) -> AsyncIterator[Robot]:
     """Run a robot that asks its inventory, again every 50 ms."""
     async with ClientSession() as http:
         settings = CheckSettings("stock", f"{url}/check", timeout_s=1, again_s=0.05)
-        checker = Checker([settings], http, RealTime().now_ms)
-        async with robot(folder, checker=checker) as one:
+        checker = Checker([settings], http, (time or RealTime()).boot_ms)
+        async with robot(folder, checker=checker, time=time) as one:
             yield one
 
 
@@ -83,3 +83,18 @@ async def test_a_yes_is_old_news_after_a_while(tmp_path: Path) -> None:
         one.handler.gate.set()
         await one.until_why(task_id, ("check", "stock"))
         assert (await one.task(task_id)).attempts_made == 0
+
+
+async def test_a_no_keeps_a_task_no_longer_though_the_wall_clock_is_set_back(
+    tmp_path: Path,
+) -> None:
+    """Else a clock that is mended by a day keeps the syringe here for a day."""
+    time = VirtualTime()
+    inventory = Inventory({"syringe": 0}, again_s=20)
+    async with served(inventory.app()) as url, asking(tmp_path, url, time) as one:
+        task_id = await one.submit(checks=NEEDS_SYRINGE)
+        await one.until_why(task_id, ("check", "stock"))
+        inventory.stock["syringe"] = 1
+        time.set_back_ms = 86_400_000
+        time.advance(21)
+        await one.until(task_id, Status.SUCCEEDED)

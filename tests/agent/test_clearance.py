@@ -1,11 +1,15 @@
 """What the answers of third parties mean for a task."""
 
+import msgspec
 import pytest
 
 from agent.clearance import FRESH_MS, Answer, Barred, Clear, Held, conclude
+from agent.room import Room, must_check
 from shared.core.kinds.task_spec import Check, Unreachable
+from tests.agent.desk import task
 
-NOW = 5_000_000
+NOW = 5_000_000  # boot clock
+DAY_MS = 86_400_000
 STOCK, DOOR = Check("stock"), Check("door")
 
 
@@ -16,6 +20,14 @@ def answer(check: str, ok: bool | None, again_s: float = 10) -> Answer:
 def test_all_must_say_yes_and_a_yes_grows_old() -> None:
     gate = conclude((STOCK, DOOR), (answer("stock", True), answer("door", True)), NOW)
     assert gate == Clear(NOW + FRESH_MS)
+
+
+def test_a_yes_grows_old_though_the_wall_clock_is_set_back() -> None:
+    one = task("a", checks=(STOCK,))
+    room = Room(1, cleared={one.id: Clear(NOW + FRESH_MS)}, ahead_ms=DAY_MS)
+    assert not must_check(room, one, NOW + DAY_MS)
+    set_back = msgspec.structs.replace(room, ahead_ms=0)
+    assert must_check(set_back, one, NOW + FRESH_MS)
 
 
 def test_one_no_is_a_snooze_that_says_why() -> None:
