@@ -23,6 +23,13 @@ _AT = re.compile(r" - at `(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>.*)`$", re.DOTALL)
 
+_STEP = re.compile(r"\.([^.\[\]]+)|\[[^\]]*\]")  # one of a path; of a list or a dict empty
+# Patterns as msgspec tells them, and what to say instead.
+_SHAPES = {
+    "-7[0-9a-f]{3}-": "a UUIDv7 in small letters, such as 0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3a",
+    "^[a-z0-9][a-z0-9._-]": "a name of small letters, digits, dots, dashes and underscores, "
+    "63 characters at most, a letter or digit first",
+}
 _INTEGER = re.compile(r"^-?[0-9]{1,18}$")
 # JSON knows integers of any length, msgpack 64 bits: hardly any body has so many digits in a row.
 _MAY_OVERFLOW = re.compile(rb"[0-9]{19}")
@@ -95,7 +102,7 @@ def _fitted(raw: bytes, shape: type[T]) -> T:
     except msgspec.ValidationError as error:
         # It stops at the first misfit, and what comes after that may be no JSON at all.
         msgspec.json.decode(raw)
-        raise invalid(error) from error
+        raise invalid(error, shape) from error
     return value
 
 
@@ -119,11 +126,11 @@ def query(request: web.Request, shape: type[T]) -> T:
         # Strict: the lax mode of msgspec takes a number for an instant and "null" for nothing.
         return msgspec.convert(found, shape)
     except msgspec.ValidationError as error:
-        raise invalid(error) from error
+        raise invalid(error, shape) from error
 
 
-def invalid(error: msgspec.ValidationError) -> Invalid:
-    """Return msgspec's sentence as a place and a message."""
+def invalid(error: msgspec.ValidationError, shape: type[msgspec.Struct]) -> Invalid:
+    """Return msgspec's sentence as a place and a message that says what would do."""
     text = str(error)
     at = _AT.search(text)
     path = at["path"] if at else "$"
@@ -134,7 +141,45 @@ def invalid(error: msgspec.ValidationError) -> Invalid:
     if missing := _MISSING.match(message):
         name = missing["name"]
         return Invalid(f"{name} is missing", ((f"{path}.{name}", "required"),))
+    message = _with_remedy(message, path, shape)
     return Invalid(f"{path}: {message}", ((path, message),))
+
+
+def _with_remedy(message: str, path: str, shape: type[msgspec.Struct]) -> str:
+    for pattern, words in _SHAPES.items():
+        if pattern in message:
+            return f"write {words}"
+    if message.startswith("Invalid enum value"):
+        allowed = _allowed(shape, path)
+        return f"{message}; take {', '.join(allowed)}" if allowed else message
+    return message
+
+
+def _allowed(shape: type[msgspec.Struct], path: str) -> list[str]:
+    """Return the words that may stand at a place; none: it has no list of them."""
+    described: inspect.Type = inspect.type_info(shape)
+    for name in _STEP.findall(path):
+        described = _given(described)
+        if isinstance(described, inspect.UnionType):  # a word, or an object that says more
+            structs = (one for one in described.types if isinstance(one, inspect.StructType))
+            described = next(structs, described)
+        if isinstance(described, inspect.StructType):
+            fields = {field.encode_name: field.type for field in described.fields}
+            if name not in fields:
+                return []
+            described = fields[name]
+        elif isinstance(described, _LISTS):
+            described = described.item_type
+        elif isinstance(described, inspect.DictType):
+            described = described.value_type
+        else:
+            return []
+    described = _given(described)
+    if isinstance(described, inspect.EnumType):
+        return [str(one.value) for one in described.cls]
+    if isinstance(described, inspect.LiteralType):
+        return [str(one) for one in described.values]
+    return []
 
 
 @cache
@@ -152,6 +197,8 @@ def _fields(shape: type[msgspec.Struct], types: tuple[type[inspect.Type], ...]) 
 
 def _given(described: inspect.Type) -> inspect.Type:
     """Return what a field holds unless it is null."""
+    if isinstance(described, inspect.Metadata):
+        return _given(described.type)
     if not isinstance(described, inspect.UnionType):
         return described
     left = [one for one in described.types if not isinstance(one, inspect.NoneType)]

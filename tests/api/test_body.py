@@ -1,0 +1,35 @@
+"""What does not fit is named by its place, with what would do."""
+
+import pytest
+
+from shared.api import body
+from shared.api.task_submission import Submission
+from shared.errors import Invalid
+
+ID = "0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3a"
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "remedy"),
+    [
+        ('"priority": "urgent"', "$.priority", "take critical, high, low, normal"),
+        ('"on_orphan": "no"', "$.on_orphan", "take requeue, resume, ask"),
+        (f'"after": [{{"task": "{ID}", "on": "x"}}]', "$.after[0].on", "take success, end"),
+        (
+            '"checks": [{"name": "a", "ask": {}, "if_unreachable": "maybe"}]',
+            "$.checks[0].if_unreachable",
+            "take wait, proceed, fail",
+        ),
+        ('"id": "abc"', "$.id", "write a UUIDv7"),
+        ('"after": ["abc"]', "$.after[0]", "write a UUIDv7"),
+        ('"device": "A B"', "$.device", "write a name of small letters"),
+        ('"max_attempts": 0', "$.max_attempts", ">= 1"),
+        ('"titel": "x"', "$.titel", "unknown field"),
+    ],
+)
+def test_a_misfit_is_told_with_what_would_do(given: str, path: str, remedy: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        body.decode(f'{{"command": "echo", {given}}}'.encode(), Submission)
+    ((where, message),) = refused.value.places
+    assert where == path
+    assert remedy in message
