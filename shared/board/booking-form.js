@@ -2,7 +2,7 @@
 
 import { RepeatKey } from "./api.js";
 import "./booking-answer.js";
-import { repeatFields, repeatOf } from "./booking-repeat.js";
+import "./booking-repeat.js";
 import { seriesReport } from "./booking-report.js";
 import { chosenResources, resourceChoice } from "./booking-resources.js";
 import "./booking-slot.js";
@@ -33,6 +33,8 @@ class BookingForm extends HTMLElement {
     this.choice = resourceChoice(store, resources);
     this.when = element("booking-slot");
     this.when.attach(this.first(resources, start, minutes));
+    this.repeat = element("booking-repeat");
+    this.repeat.attach(this.when);
     this.choice.addEventListener("change", () => this.follow());
     this.answer = element("booking-answer");
     this.answer.attach(this.board, {
@@ -92,7 +94,7 @@ class BookingForm extends HTMLElement {
       inputmode: "numeric",
       placeholder: "not: book it",
     });
-    return element(
+    const more = element(
       "details",
       { class: "more-fields" },
       element("summary", { text: this.isAgent ? "Hold" : "Hold, repeat" }),
@@ -100,9 +102,12 @@ class BookingForm extends HTMLElement {
         "div",
         { class: "form" },
         field("Only hold it for minutes", hold, "to be confirmed by then"),
-        !this.isAgent && repeatFields(),
+        !this.isAgent && this.repeat,
       ),
     );
+    // A browser refuses to send the form for a field that it cannot show, and says nothing.
+    more.addEventListener("invalid", () => (more.open = true), { capture: true });
+    return more;
   }
 
   follow() {
@@ -116,10 +121,12 @@ class BookingForm extends HTMLElement {
     const resources = chosenResources(this.choice);
     try {
       if (resources.length === 0) throw new Error("Tick at least one resource.");
-      const series = repeatOf(this.form, this.when);
+      const series = this.repeat.read();
       const when = series ? { series } : this.when.read();
       const hold = Number(this.form.elements.hold.value) * 60;
-      await this.send(this.body(resources, when, series ? 0 : hold));
+      if (series && hold > 0)
+        throw new Error("A series cannot be held, only booked: empty the minutes, or book once.");
+      await this.send(this.body(resources, when, hold));
     } catch (problem) {
       this.answer.show(problem);
     }

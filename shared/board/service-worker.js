@@ -19,6 +19,7 @@ const SHELL = [
   "/board/booking-cursor.js",
   "/board/booking-dialog.js",
   "/board/booking-drag.js",
+  "/board/booking-exceptions.js",
   "/board/booking-facts.js",
   "/board/booking-find.js",
   "/board/booking-form.js",

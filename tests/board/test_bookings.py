@@ -292,7 +292,7 @@ async def test_a_series_tells_what_became_of_each_occurrence(
     await page.get_by_role("button", name="New booking").click()
     form = page.locator("booking-form")
     await form.locator("summary").click()
-    await form.get_by_label("Repeat").select_option("week")
+    await form.get_by_label("Repeat").select_option("WEEKLY")
     await form.get_by_label("How many times").fill("3")
     await form.get_by_label("If some do not fit").select_option("skip")
     await form.get_by_role("button", name="Book", exact=True).click()
@@ -302,6 +302,85 @@ async def test_a_series_tells_what_became_of_each_occurrence(
     await report.locator(".slots button").first.click()
     await expect(report.locator(".rows > li").first).to_contain_text("Booked")
     assert len(await bookings(api)) == 4
+
+
+async def series(page: Page) -> Locator:
+    """Open the form for a day whose date is known, for a series; at 10:00."""
+    await page.get_by_role("button", name="New booking").click()
+    form = page.locator("booking-form")
+    await form.get_by_label("Title").fill("Physio")
+    await form.get_by_label("Start").fill("10:00")
+    await form.locator("summary").click()
+    return form
+
+
+def starts(found: list[Any]) -> list[str]:
+    return [one["start_local"][:16] for one in found]
+
+
+async def test_a_series_on_several_weekdays_until_a_day_leaves_out_and_moves_what_it_is_told(
+    api: Api, doctors: None, open_board: Opener
+) -> None:
+    soon = datetime.date.fromisoformat(day(7))
+    monday = soon + DAY * (-soon.weekday() % 7)
+    page = await open_bookings(open_board, more=f"=strange&day={monday}")
+    form = await series(page)
+    await form.get_by_label("Repeat").select_option("WEEKLY")
+    await form.get_by_label("Every", exact=False).fill("2")
+    await expect(form.get_by_label("Mon", exact=True)).to_be_disabled()
+    await expect(form.get_by_label("Mon", exact=True)).to_be_checked()
+    await form.get_by_label("Wed", exact=True).check()
+    await form.get_by_label("Ends").select_option("until")
+    await form.get_by_label("Last day").fill((monday + DAY * 28).isoformat())
+    for ahead, instead in ((14, ""), (28, f"{monday + DAY * 29}T15:00")):
+        await form.get_by_role("button", name="Add a day").click()
+        row = form.locator(".exceptions .day-row").last
+        await row.get_by_label("Not on").fill((monday + DAY * ahead).isoformat())
+        await row.get_by_label("Instead at").fill(instead)
+    await form.get_by_role("button", name="Book", exact=True).click()
+    await expect(form.locator(".series-report h3")).to_contain_text("4 of 4 booked")
+    at_ten = [f"{monday + DAY * ahead}T10:00" for ahead in (0, 2, 16)]
+    assert starts(await bookings(api)) == [*at_ten, f"{monday + DAY * 29}T15:00"]
+
+
+async def test_a_monthly_series_goes_by_the_day_or_by_the_weekday_of_its_first(
+    api: Api, doctors: None, open_board: Opener
+) -> None:
+    soon = datetime.date.fromisoformat(day(7))
+    first = next(soon + DAY * n for n in range(40) if 8 <= (soon + DAY * n).day <= 14)
+    page = await open_bookings(open_board, more=f"=strange&day={first}")
+    form = await series(page)
+    await form.get_by_label("Repeat").select_option("MONTHLY")
+    ways = form.locator("[name=monthly]")  # its label holds its options too
+    name = first.strftime("%A")
+    await expect(ways.locator("option")).to_have_text([f"day {first.day}", f"the second {name}"])
+    await ways.select_option(label=f"the second {name}")
+    await form.get_by_label("How many times").fill("3")
+    await form.get_by_label("Only hold it").fill("10")
+    await form.get_by_role("button", name="Book", exact=True).click()
+    await expect(form.locator("booking-answer")).to_contain_text("A series cannot be held")
+    await form.get_by_label("Only hold it").fill("")
+    await form.get_by_role("button", name="Book", exact=True).click()
+    await expect(form.locator(".series-report h3")).to_contain_text("3 of 3 booked")
+    dates = [datetime.date.fromisoformat(one[:10]) for one in starts(await bookings(api))]
+    assert {one.weekday() for one in dates} == {first.weekday()}
+    assert all(8 <= one.day <= 14 for one in dates)
+    assert len({one.month for one in dates}) == 3
+
+
+async def test_what_a_series_needs_does_not_keep_a_single_booking_from_being_sent(
+    api: Api, doctors: None, open_board: Opener
+) -> None:
+    page = await open_bookings(open_board)
+    form = await series(page)
+    await form.get_by_label("Repeat").select_option("DAILY")
+    await form.get_by_label("Ends").select_option("until")
+    await form.locator("summary").click()
+    await form.get_by_role("button", name="Book", exact=True).click()
+    await expect(form.get_by_label("Last day")).to_be_focused()
+    await form.get_by_label("Repeat").select_option("")
+    await form.get_by_role("button", name="Book", exact=True).click()
+    await expect(block(page, "Physio")).to_be_visible()
 
 
 async def test_a_request_offline_is_shown_as_such_and_then_as_the_hub_decided(
