@@ -4,12 +4,17 @@ The rules and their shortest counterexamples are those of the dispatch model; ea
 robot keeps all of them but one.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import msgspec
 
+from agent import attempt as attempts
 from agent import claim as claims
+from agent import clearance
+from agent.attempt import Failed, Result, Stopped
+from agent.clearance import Answer, Clear, Clearance
+from agent.timers import Stop
 from hub import (
     allocation,
     evidence,
@@ -28,8 +33,8 @@ from hub.round import Round, Terms
 from hub.seats import write_seat, write_status
 from shared.api import task_actions, task_events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, Progress, RecallRequest, Task
-from shared.core.kinds.task_spec import Offline
+from shared.core.kinds.task import Attempt, Failure, Progress, RecallRequest, Task
+from shared.core.kinds.task_spec import Check, Offline, Unreachable
 from shared.core.lifecycle import ACTING, Status
 from shared.core.waiting import why
 from tests.simulation.desk import Office
@@ -152,7 +157,7 @@ def before_all_ended(tx: Any, task: Task, _terms: Terms, _states: dict[str, Devi
     """Take the end of the newest allocation for the end of all."""
     before = [tasks.read(tx.record("task", edge.task)) for edge in task.spec.after]
     is_open = any(one is not None and evidence.still_open(tx, one) for one in before)
-    return is_open and _is_ready(tx, task)
+    return is_open and task.spec.group is None and _is_ready(tx, task)
 
 
 # ------------------------------------------------------------------ persons' verbs
@@ -348,6 +353,51 @@ def start_anyway(tx: Any, task_id: str, *, attempt_id: str, boot: str) -> Task |
     return claims.report(tx, task, Progress(Status.RUNNING, task.allocation, attempt))
 
 
+def sees_no_start_time(task: Task) -> Task:
+    """Overlook that a task is not to start yet."""
+    return msgspec.structs.replace(
+        task, spec=msgspec.structs.replace(task.spec, not_before_ms=None)
+    )
+
+
+def sees_no_deadline(task: Task) -> Task:
+    """Overlook when a task should be done."""
+    return msgspec.structs.replace(task, spec=msgspec.structs.replace(task.spec, deadline_ms=None))
+
+
+def sees_no_expiry(task: Task) -> Task:
+    """Overlook that a task has waited too long."""
+    spec = msgspec.structs.replace(task.spec, schedule_to_start_s=None, schedule_to_close_s=None)
+    return msgspec.structs.replace(task, spec=spec)
+
+
+def take_no_for_yes(checks: Sequence[Check], answers: Sequence[Answer], now_ms: int) -> Clearance:
+    """Take whatever a third party says for a yes."""
+    said = [msgspec.structs.replace(one, ok=one.ok is not None or None) for one in answers]
+    return clearance.conclude(checks, said, now_ms)
+
+
+def take_nothing_for_yes(
+    checks: Sequence[Check], answers: Sequence[Answer], now_ms: int
+) -> Clearance:
+    """Pass over whoever cannot be asked, whatever the task says of that."""
+    passing = [msgspec.structs.replace(c, if_unreachable=Unreachable.PROCEED) for c in checks]
+    return clearance.conclude(passing, answers, now_ms)
+
+
+def take_yes_for_ever(checks: Sequence[Check], answers: Sequence[Answer], now_ms: int) -> Clearance:
+    """Take a yes for one that holds however long the start takes."""
+    known = clearance.conclude(checks, answers, now_ms)
+    return Clear(2**53) if isinstance(known, Clear) else known
+
+
+def give_up_when_silent(task: Task, result: Result, *, now_ms: int, jitter: float) -> Progress:
+    """Take a missed heartbeat for a failure that trying again does not mend."""
+    if isinstance(result, Stopped) and result.why is Stop.SILENCE:
+        result = Failed(Failure("heartbeat-missed", "it is stuck", permanent=True))
+    return attempts.conclude(task, result, now_ms=now_ms, jitter=jitter)
+
+
 def takes_unknown_for_done(status: Status | None) -> Status | None:
     """Take a predecessor of which nobody knows how it ended for one that succeeded."""
     return Status.SUCCEEDED if status is Status.UNKNOWN else status
@@ -383,7 +433,7 @@ DISPATCH_BUGS = (
     _bug(
         "a status is written by one who does not sit", "seat", office=Office(cancel=cancel_at_once)
     ),
-    _bug("a recall is ignored", "recall", manners=_sees(sees_no_recall), first=8),
+    _bug("a recall is ignored", "recall", manners=_sees(sees_no_recall)),
     _bug("a cancellation is ignored", "recall", "progress", manners=_sees(sees_no_cancel)),
     _bug("it acts before the intent lasts", "intent", manners=Manners(intends_first=False)),
     _bug(
@@ -396,19 +446,32 @@ DISPATCH_BUGS = (
         manners=Manners(stops_first=False),
     ),
     _bug(
-        "an orphan simply starts again", *TWICE, manners=Manners(after_crash=starts_again), first=10
+        "an orphan simply starts again",
+        *TWICE,
+        manners=Manners(after_crash=starts_again),
+        often=("settle", "drain"),
     ),
     _bug(
-        "leftovers are left running", *TWICE, "ended", "lock", manners=Manners(ends_leftovers=False)
+        "leftovers are left running",
+        *TWICE,
+        "ended",
+        "lock",
+        manners=Manners(ends_leftovers=False),
+        first=8,
     ),
     _bug(
         "a lost journal says nothing ran",
         *TWICE,
         office=Office(returned=settle_as_never_started),
         often=("lose",),
-        first=14,
+        first=8,
     ),
-    _bug("a started successor does not bar", "order", office=Office(retry=retry_unknown), first=60),
+    _bug(
+        "a started successor does not bar",
+        "order",
+        office=Office(retry=retry_unknown),
+        often=("chain", "retry"),
+    ),
     # 2. Silence and permits
     _bug(
         "silence says that nothing was started",
@@ -416,9 +479,17 @@ DISPATCH_BUGS = (
         "known success",
         office=_deals(kept_by_one_away),
     ),
-    _bug("all permitted work is repeatable", *TWICE, office=_deals(permitted_to_one_away)),
     _bug(
-        "a robot starts without a permit", *TWICE, "lock", manners=_sees(sees_no_locks_nor_permits)
+        "all permitted work is repeatable",
+        *TWICE,
+        office=_deals(permitted_to_one_away),
+        first=4,
+    ),
+    _bug(
+        "a robot starts without a permit",
+        *TWICE,
+        "lock",
+        manners=_sees(sees_no_locks_nor_permits),
     ),
     _bug("any permit will do", *TWICE, "lock", manners=_sees(sees_any_permit)),
     _bug("a run is never stopped", "late", manners=Manners(heeds_time=False)),
@@ -435,39 +506,77 @@ DISPATCH_BUGS = (
         *TWICE,
         "ended",
         office=Office(sit=sit_by_any_report),
-        often=("cancel", "force"),
-        first=14,
+        often=("force",),
     ),
     _bug(
         "a late success is not heeded",
         "known success",
         office=Office(sit=dealing_rashly(known_to_be_done), retry=retry_what_is_done),
-        first=120,
+        often=("submit", "force"),
+        first=20,
     ),
-    _bug("what is not said was not given", *TWICE, office=_deals(said_nothing)),
+    _bug("what is not said was not given", "ended", *TWICE, office=_deals(said_nothing)),
     # 5. Locks
-    _bug("silence frees a lock", "lock", office=Office(look=look_past_silence)),
+    _bug("silence frees a lock", "lock", office=Office(look=look_past_silence), often=("submit",)),
     _bug("a lock is free before its claim ends", "lock", office=Office(look=look_past_unknown)),
     _bug("locks are granted one by one", "lock", office=Office(look=look_at_one_lock)),
     _bug("a device's own lock is overlooked", "lock", manners=Manners(sees=sees_no_own_locks)),
     # 6. Edges, groups, unique keys, queues
-    _bug("an edge opens before all has ended", "order", office=_deals(before_all_ended), first=15),
+    _bug(
+        "an edge opens before all has ended",
+        "order",
+        office=_deals(before_all_ended),
+        often=("tie", "force"),
+        first=4,
+    ),
     _bug(
         "an unknown end opens an edge",
         "order",
         manners=Manners(status_of=takes_unknown_for_done),
-        first=60,
+        often=("chain", "submit", "drain"),
+        first=12,
     ),
     _bug("successors are not asked back", "order", "recall", office=Office(force=force_alone)),
     _bug("a group goes to several devices", "group", office=_deals(of_a_group)),
-    _bug("a robot forgets the order of a group", "group", manners=Manners(heeds_groups=False)),
+    _bug(
+        "a robot forgets the order of a group",
+        "group",
+        manners=Manners(heeds_groups=False),
+        first=7,
+    ),
     _bug(
         "every task of a unique key is admitted",
         "unique",
         office=Office(sit=sit_without_keys),
-        first=26,
+        often=("force",),
     ),
     _bug("a paused queue goes on", "paused", manners=Manners(heeds_pauses=False)),
+    # What else a task may ask for
+    _bug("a task starts before its time", "early", manners=_sees(sees_no_start_time)),
+    _bug("an expired task starts", "expiry", manners=_sees(sees_no_expiry)),
+    _bug(
+        "a deadline hurries nobody",
+        "urgency",
+        manners=Manners(sees=sees_no_deadline),
+        often=("submit",),
+        first=8,
+    ),
+    _bug("a silent run goes on", "silent", manners=Manners(heeds_silence=False)),
+    _bug(
+        "a silent run is not tried again",
+        "afterwards",
+        manners=Manners(conclude=give_up_when_silent),
+    ),
+    _bug("a no is taken for a yes", "check", manners=Manners(clear=take_no_for_yes)),
+    _bug(
+        "nobody's answer is taken for a yes", "check", manners=Manners(clear=take_nothing_for_yes)
+    ),
+    _bug("a yes holds for ever", "stale", manners=Manners(clear=take_yes_for_ever)),
     # 7. Merge
-    _bug("a former holder says nothing", "attempts", manners=Manners(testifies=False), first=12),
+    _bug(
+        "a former holder says nothing",
+        "attempts",
+        manners=Manners(testifies=False),
+        often=("submit", "force"),
+    ),
 )

@@ -5,17 +5,19 @@ task ran twice, a lock was used twice, or an order was broken, whatever the reco
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from agent.attempt import Failed, Result, Stopped, Succeeded
+from agent.clearance import FRESH_MS
 from agent.timers import Stop
-from shared.core.kinds.task import Claim
-from shared.core.kinds.task_spec import On, OnOrphan, Spec
+from shared.core.kinds.task import Claim, Task
+from shared.core.kinds.task_spec import On, OnOrphan, Spec, Unreachable
 from shared.core.lifecycle import ENDED, FINAL, Status
 from tests.simulation.promises import demand
 
 STOPPING_MS = 2_000  # that a run may take to end once its time is over
+INTENT_MS = 50  # between a decision and the act: the intent becomes durable meanwhile
 
 
 @dataclass
@@ -28,6 +30,8 @@ class Run:
         is_over: A person has said that it is over, so that what comes after it may start.
         outcome: How it really ended; None: it acts, or a crash has ended it.
         is_told: Its robot has written that outcome, and the write lasts.
+        beat_ms: When it gave its last sign of life; the start is one.
+        stopped: Why its robot had it end; None: it ended by itself, or a crash has ended it.
     """
 
     task: str
@@ -40,6 +44,11 @@ class Run:
     is_over: bool = False
     outcome: str | None = None
     is_told: bool = False
+    beat_ms: int = 0
+    stopped: Stop | None = None
+
+    def __post_init__(self) -> None:
+        self.beat_ms = self.began_ms
 
     @property
     def is_own(self) -> bool:
@@ -62,6 +71,8 @@ class Ground:
         succeeded: Tasks of which a run succeeded, or a person has said so.
         shown: Newest status that the hub has shown, by task.
         overlaps: Tasks of which two runs acted at one time.
+        answers: What a third party told a robot last of a task (None: nothing), and when.
+        intended: Tasks that some robot has been about to start.
     """
 
     specs: dict[str, Spec] = field(default_factory=dict)
@@ -75,6 +86,8 @@ class Ground:
     succeeded: set[str] = field(default_factory=set)
     shown: dict[str, Status] = field(default_factory=dict)
     overlaps: set[str] = field(default_factory=set)
+    answers: dict[tuple[str, str, str], tuple[bool | None, int]] = field(default_factory=dict)
+    intended: set[str] = field(default_factory=set)
     starts: int = 0
 
     def submitted(self, task: str, spec: Spec, created_ms: int, place: str) -> None:
@@ -113,6 +126,10 @@ class Ground:
         limit_s = self.specs[run.task].start_to_close_s
         is_late = limit_s is not None and now_ms - run.began_ms > 1000 * limit_s + STOPPING_MS
         demand(not is_late, 3, "late", f"{run.task} at {run.robot} acts longer than {limit_s} s")
+        silent_s = self.specs[run.task].heartbeat_s
+        silent_ms = now_ms - run.beat_ms
+        is_stuck = silent_s is not None and silent_ms > 1000 * silent_s + STOPPING_MS
+        demand(not is_stuck, 3, "silent", f"{run.task} at {run.robot} is silent for {silent_ms} ms")
         match result:
             case Succeeded():
                 run.outcome = "succeeded"
@@ -123,13 +140,29 @@ class Ground:
             case Stopped(why) if why is Stop.SHUTDOWN:
                 self.crashed(run)
             case Stopped(why):
-                run.outcome = "stopped"
+                run.outcome, run.stopped = "stopped", why
                 self.licences[run.task] += why is not Stop.CANCEL
 
     def crashed(self, run: Run) -> None:
         """Note that the robot's process has ended; some work says that it may run again then."""
         run.is_active = False
         self.licences[run.task] += self.specs[run.task].on_orphan is not OnOrphan.ASK
+
+    def concluded(self, run: Run, before: Status, after: Status) -> None:
+        """A robot writes what follows for a task whose run it has stopped."""
+        spec = self.specs[run.task]
+        told = f"{run.task} was stopped at {run.robot} ({run.stopped}), and is {after}"
+        if before is not Status.RUNNING or run.stopped in (None, Stop.CANCEL):
+            return
+        is_last = run.claim.attempt >= spec.max_attempts or run.stopped is Stop.CLOSE
+        wanted = Status.DEAD if is_last else Status.WAITING
+        demand(after is wanted, 3, "afterwards", told)
+
+    # ------------------------------------------------------------------ what third parties say
+
+    def answered(self, task: str, check: str, robot: str, ok: bool | None, now_ms: int) -> None:
+        """Note what a third party told a robot; None: it cannot be asked."""
+        self.answers[task, check, robot] = (ok, now_ms)
 
     # ------------------------------------------------------------------ what the hub shows
 
@@ -140,6 +173,9 @@ class Ground:
         if status is before:
             return
         told = f"{task} was {before}, and is {status}"
+        spec = self.specs[task]
+        is_bound = spec.schedule_to_start_s is not None or spec.schedule_to_close_s is not None
+        demand(is_bound or status is not Status.EXPIRED, 3, "expiry", told)
         demand(before not in FINAL, 3, "overwritten", told)
         is_asked = before is not Status.DEAD or task in self.persons
         demand(is_asked, 3, "overwritten", f"{told}, though nobody retried it")
@@ -148,6 +184,51 @@ class Ground:
             demand(not acting, 3, "ended", f"{told}, while it acts at {acting}")
 
     # ------------------------------------------------------------------ starts
+
+    def chosen(
+        self,
+        robot: str,
+        starts: list[Task],
+        left: list[Task],
+        *,
+        clock_ms: int,
+        paused: Container[tuple[str, str]],
+    ) -> None:
+        """A robot starts some tasks and leaves others: none that could start is more urgent."""
+        for one in left:
+            is_free = self._is_plain(one, clock_ms) and (one.site, one.spec.type) not in paused
+            for started in starts if is_free else ():
+                is_first = self._urgency(started) < self._urgency(one)
+                told = f"{started.id} starts at {robot}, and {one.id} is left, which is more urgent"
+                demand(is_first, 3, "urgency", told)
+
+    def _is_plain(self, task: Task, clock_ms: int) -> bool:
+        """Say whether nothing but room can keep a task, as far as it was asked for."""
+        spec = self.specs[task.id]
+        asks = spec.after or spec.group or spec.locks or spec.checks or spec.asks_hub
+        is_due = spec.not_before_ms is None or spec.not_before_ms <= clock_ms
+        return not asks and is_due and task.progress is None
+
+    def _urgency(self, task: Task) -> tuple[int, float, tuple[int, str]]:
+        deadline_ms = self.specs[task.id].deadline_ms
+        due_ms = float("inf") if deadline_ms is None else deadline_ms
+        return task.priority, due_ms, self.order[task.id]
+
+    def intends(self, task: Task, clock_ms: int, told: str) -> None:
+        """A robot is about to start a task: is it time, by the robot's own clock?"""
+        spec = self.specs[task.id]
+        is_early = spec.not_before_ms is not None and clock_ms < spec.not_before_ms
+        demand(not is_early, 3, "early", f"{told}, at {clock_ms}, not before {spec.not_before_ms}")
+        created_ms, _ = self.order[task.id]
+        age_s = (clock_ms - created_ms) / 1000
+        limit_s = spec.schedule_to_close_s
+        is_over = limit_s is not None and age_s >= limit_s
+        # What had started, or may have, or a person has run anew, has that time from then on.
+        is_anew = task.id in self.intended or task.id in self.persons or task.seat.moved
+        limit_s = spec.schedule_to_start_s
+        is_over = is_over or (limit_s is not None and not is_anew and age_s >= limit_s)
+        demand(not is_over, 3, "expiry", f"{told}, {age_s} s after its submission")
+        self.intended.add(task.id)
 
     def start(self, run: Run) -> None:
         """A robot begins to act: was that right?"""
@@ -169,6 +250,7 @@ class Ground:
         is_over = self.shown.get(run.task) in FINAL
         is_asked = not is_over or run.task in self.persons or spec.repeatable
         demand(is_asked, 3, "ended", f"{told} starts after the hub had shown that it was over")
+        self._checks(run, spec, told)
         self._locks(run, spec, told)
         self._edges(run, spec, told)
         self._group(run, spec, told)
@@ -183,6 +265,16 @@ class Ground:
         demand(is_newest, 3, "claim", f"{told} goes back to {run.claim}")
         is_alone = not any(one.is_active for one in mine)
         demand(is_alone, 3, "exclusive", f"{told} runs beside itself")
+
+    def _checks(self, run: Run, spec: Spec, told: str) -> None:
+        """Each third party has said yes, just now; or cannot be asked, where that is no matter."""
+        for check in spec.checks:
+            ok, at_ms = self.answers.get((run.task, check.name, run.robot), (None, None))
+            leaves = check.if_unreachable is Unreachable.PROCEED and at_ms is not None
+            is_yes = ok or (ok is None and leaves)
+            demand(bool(is_yes), 3, "check", f"{told}, where {check.name} said {ok}")
+            is_fresh = at_ms is not None and run.began_ms - at_ms <= FRESH_MS + INTENT_MS
+            demand(is_fresh, 3, "stale", f"{told}, where {check.name} was asked at {at_ms}")
 
     def _locks(self, run: Run, spec: Spec, told: str) -> None:
         is_free = run.is_excused or run.is_unlocked
@@ -229,7 +321,8 @@ class Ground:
         for other in self._active(run.task) if spec.unique and not run.is_excused else ():
             theirs = self.specs[other.task]
             is_same = (theirs.type, theirs.unique) == (spec.type, spec.unique)
-            is_same = is_same and _is_ordered(run, other)
+            # One that a device gave itself, and that runs already, is left to run beside the first.
+            is_same = is_same and _is_ordered(run, other) and run.is_own == other.is_own
             demand(not is_same, 3, "unique", f"{told} runs beside its duplicate {other.task}")
 
     def _was_forced(self, task: str) -> bool:

@@ -14,6 +14,7 @@ from shared.core.kinds import task as tasks
 from shared.core.kinds.queue import Paused
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import (
+    Check,
     Edge,
     Offline,
     On,
@@ -22,6 +23,7 @@ from shared.core.kinds.task_spec import (
     Priority,
     Retry,
     Spec,
+    Unreachable,
 )
 from shared.core.lifecycle import FINAL, Status
 from tests.simulation.desk import Desk, Office
@@ -33,8 +35,11 @@ from tests.simulation.timeline import START_MS
 PERSON_MS = 2_500  # between two acts of people
 TASKS_MAX = 40
 OFTEN = 8  # times more of what a seed is to be full of
+# Of so many last tasks a new one comes after each, with that chance.
+TIES = {"": (5, 0.25), "chain": (1, 0.6), "tie": (5, 0.6)}
 PASSES = 4  # of clearing, before people cancel what still waits
 TYPES = ("wait", "print")  # what robots run
+CHECKS = ("stock", "door")
 
 OVER = {*FINAL, Status.DEAD}
 ALL = "SELECT id, status FROM tasks WHERE status <> '' ORDER BY id"
@@ -74,8 +79,16 @@ class People:
         self._restart = restart
         deeds = [self._submit] * 7 + [self._cancel] * 2 + [self._force] * 2 + [self._retry] * 2
         deeds += [self._settle, self._free, self._pause, self._drain, self._hurry]
-        rare = {"cancel": self._cancel, "force": self._force, "retry": self._retry}
-        self._deeds = deeds + [rare[name] for name in often if name in rare] * OFTEN
+        named = {
+            "submit": self._submit,
+            "cancel": self._cancel,
+            "force": self._force,
+            "retry": self._retry,
+            "settle": self._settle,
+            "drain": self._drain,
+        }
+        self._deeds = deeds + [named[name] for name in often if name in named] * OFTEN
+        self._near, self._tied = next((TIES[name] for name in often if name in TIES), TIES[""])
         self._tasks: list[str] = []
         self._count = 0
         self.is_closing = False
@@ -149,8 +162,14 @@ class People:
         offline = Offline.RELEASE if repeatable or chance.random() < 0.3 else Offline.KEEP
         after = tuple(
             Edge(other, chance.choice(list(On)), chance.choice(list(OnFailure)))
-            for other in self._tasks[-5:]
-            if chance.random() < 0.25 and place.is_up and self._task(other, place) is not None
+            for other in self._tasks[-self._near :]
+            if chance.random() < self._tied and place.is_up and self._task(other, place) is not None
+        )
+        now_ms = START_MS + self._hub.timeline.now_ms  # people's watches are right
+        checks = tuple(
+            Check(name, {}, chance.choice(list(Unreachable)))
+            for name in CHECKS
+            if chance.random() < 0.12
         )
         orphan = chance.choice((OnOrphan.ASK, OnOrphan.ASK, OnOrphan.REQUEUE, OnOrphan.RESUME))
         return Spec(
@@ -160,11 +179,15 @@ class People:
             "ada",
             device=chance.choice((None, None, None, chance.choice(self._agents).name)),
             after=after,
+            not_before_ms=chance.choice((None,) * 7 + (now_ms + chance.randint(1_000, 30_000),)),
             max_attempts=chance.randint(1, 3),
             retry=Retry(0.5, 5),
             on_orphan=OnOrphan.REQUEUE if repeatable else orphan,
             group="ward" if not repeatable and chance.random() < 0.15 else None,
             locks=tuple(x for x in ("door", "lift", "local:arm") if chance.random() < 0.2),
+            checks=checks,
+            deadline_ms=chance.choice((None, None, now_ms + 20_000, now_ms + 60_000)),
+            heartbeat_s=chance.choice((None, None, None, None, 2, 6)),
             offline=offline,
             repeatable=repeatable,
             start_to_close_s=chance.choice((5, 30)) if repeatable else chance.choice((None, 3, 20)),

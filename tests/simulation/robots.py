@@ -1,12 +1,14 @@
 """A robot in virtual time: what it starts, stops, reports and gives back; its drains and crashes.
 
-What it decides and writes is production's: ``agent/schedule.py``, ``claim.py``, ``attempt.py`` and
-``orphans.py``. What stands here is only what production does with asyncio: a look now and then,
-runs that take their time, writes that the disk may refuse. A planted robot leaves one rule out.
+What it decides and writes is production's: ``agent/schedule.py``, ``claim.py``, ``attempt.py``,
+``clearance.py``, ``timers.py`` and ``orphans.py``. What stands here is only what production does
+with asyncio: a look now and then, runs that take their time, writes that the disk may refuse. A
+planted robot leaves one rule out.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from random import Random
 from typing import Any
 
@@ -14,9 +16,10 @@ import msgspec
 
 from agent import attempt as attempts
 from agent import claim as claims
-from agent import news, orphans, schedule, timers
+from agent import clearance, news, orphans, schedule, timers
 from agent import room as rooms
-from agent.attempt import Failed, Result, Stopped, Succeeded
+from agent.attempt import Acting, Failed, Result, Stopped, Succeeded
+from agent.clearance import Clearance
 from agent.groups import Groups
 from agent.room import Gate, Room
 from agent.timers import Stop
@@ -28,6 +31,7 @@ from shared.core.lifecycle import Signal, Status
 from tests.simulation.ground import Ground, Run
 from tests.simulation.node import Node
 from tests.simulation.promises import demand
+from tests.simulation.third_parties import Clearances
 
 LOOK_MS = 900  # between two looks, at most
 RETRY_MS = 500  # after a write that the disk refused
@@ -57,12 +61,15 @@ class Manners:
         start: Writes the intent.
         after_crash: What follows for a task whose run a crash has ended.
         status_of: The status of a predecessor as the robot takes it.
+        clear: What the answers of third parties mean for a task.
+        conclude: What follows for a task whose run has ended.
         intends_first: Whether an intent is durable before it acts.
         stops_first: Whether it waits for a run to end before it writes that it has.
         ends_leftovers: Whether what its last process left running is ended first.
         testifies: Whether it reports the end of a run whose allocation is no longer.
         takes_twice: Whether an allocation that comes again is taken again.
         heeds_time: Whether a run is stopped that takes longer than it may.
+        heeds_silence: Whether one is that gives no sign of life.
         heeds_groups: Whether one of a group waits for those before it.
         heeds_pauses: Whether a paused queue stands still.
     """
@@ -71,12 +78,15 @@ class Manners:
     start: Callable[..., Task | None] = claims.start
     after_crash: Callable[[Task, int], Progress] = _abandoned
     status_of: Callable[[Status | None], Status | None] = lambda status: status
+    clear: Callable[..., Clearance] = clearance.conclude
+    conclude: Callable[..., Progress] = attempts.conclude
     intends_first: bool = True
     stops_first: bool = True
     ends_leftovers: bool = True
     testifies: bool = True
     takes_twice: bool = False
     heeds_time: bool = True
+    heeds_silence: bool = True
     heeds_groups: bool = True
     heeds_pauses: bool = True
 
@@ -86,6 +96,7 @@ class Performance:
     """One run, and what was asked of it.
 
     Attributes:
+        acting: Production's side of it: when it is late, or silent for too long.
         why: Why it is to stop, None: it is not.
         result: How it ended, None: it has not.
     """
@@ -93,6 +104,7 @@ class Performance:
     task: Task
     attempt: Attempt
     run: Run
+    acting: Acting
     why: Stop | None = None
     result: Result | None = None
 
@@ -102,6 +114,7 @@ class Decided:
     """What a look leads to, once it lasts."""
 
     starts: list[tuple[Task, Attempt]]
+    checks: list[Task]
     stops: list[str]
 
 
@@ -124,6 +137,7 @@ class Robot:
         self._manners = manners
         self._goes_on = goes_on
         self._running: dict[str, Performance] = {}
+        self._clearances = Clearances(node, ground, chance, manners.clear)
         self._attempts = 0
         self._is_draining = False
 
@@ -147,6 +161,7 @@ class Robot:
             else:
                 self._leave_running(one.run)
         self._running = {}
+        self._clearances.forget()
         self._is_draining = False
 
     def _leave_running(self, run: Run) -> None:
@@ -180,6 +195,8 @@ class Robot:
             if lasts:
                 for task, attempt in decided.starts if self._manners.intends_first else ():
                     self._act(task, attempt)
+                for task in decided.checks:
+                    self._clearances.ask(task)
                 for task_id in decided.stops:
                     if task_id in self._running:
                         self._stop(self._running[task_id], Stop.CANCEL)
@@ -193,6 +210,9 @@ class Robot:
         """Answer requests, ask for permits, write intents."""
         stops = [task_id for task_id in self._running if self._is_cancelled(tx, task_id)]
         waiting = self._waiting(tx)
+        self._clearances.keep(task.id for task in waiting)
+        for task_id, reason in self._clearances.barred.items():
+            claims.close(tx, task_id, signal=Signal.DIE, reason=reason)
         decision = schedule.decide(
             tx.now_ms,
             waiting,
@@ -206,13 +226,21 @@ class Robot:
             claims.close(tx, task_id, signal=Signal.EXPIRE, reason=reason)
         for task_id in decision.ask:
             claims.ask(tx, task_id)
+        self._ground.chosen(
+            self._node.name,
+            [task for task in waiting if task.id in decision.start],
+            [task for task in waiting if task.id in decision.waits],
+            clock_ms=self._node.clock.now_ms(),
+            paused=pauses.paused(tx),
+        )
+        checked = [task for task in waiting if task.id in decision.check]
         found = [self._intend(tx, task_id) for task_id in decision.start]
         if self._manners.takes_twice:
             found.append(self._take_again(tx))
         starts = [one for one in found if one is not None]
         for task, attempt in () if self._manners.intends_first else starts:
             self._act(task, attempt)
-        return Decided(starts, stops)
+        return Decided(starts, checked, stops)
 
     def _is_cancelled(self, tx: Any, task_id: str) -> bool:
         one = self._running[task_id]
@@ -247,8 +275,15 @@ class Robot:
                 gate = rooms.ask_gate(task)
                 asked[gate] = (*asked.get(gate, ()), task.id)
         paused = pauses.paused(tx) if self._manners.heeds_pauses else {}
-        room = Room(0 if self._is_draining else CAPACITY, asked=asked, paused=paused)
-        return rooms.with_runs(room, [one.task for one in self._running.values()])
+        room = Room(
+            0 if self._is_draining else CAPACITY,
+            asked=asked,
+            cleared=self._clearances.known,
+            paused=paused,
+            ahead_ms=self._node.clock.now_ms() - self._node.timeline.now_ms,
+        )
+        room = rooms.with_runs(room, [one.task for one in self._running.values()])
+        return reduce(rooms.with_asking, self._clearances.asking(waiting), room)
 
     def _groups(self, tx: Any) -> Groups:
         groups = Groups()
@@ -270,6 +305,7 @@ class Robot:
         demand(not before.cancel_asked, 3, "recall", f"{told}, which was told to cancel it")
         queue = (before.site, before.spec.type)
         demand(queue not in pauses.paused(tx), 3, "paused", f"{told}, where its queue is paused")
+        self._ground.intends(before, self._node.clock.now_ms(), told)
         return after, after.attempt
 
     def _take_again(self, tx: Any) -> tuple[Task, Attempt] | None:
@@ -304,17 +340,39 @@ class Robot:
         lasts = not self._node.db.in_transaction
         demand(lasts, 3, "intent", f"{task.id} acts before its intent is durable")
         claim = Claim(given.epoch, given.n, attempt.number)
-        run = Run(task.id, claim, self._node.name, self._node.timeline.now_ms)
-        one = self._running[task.id] = Performance(task, attempt, run)
-        self._ground.start(run)
         boot_ms = self._node.timeline.now_ms
-        late = timers.deadline(task, TIMEOUT_S, now_ms=self._node.clock.now_ms(), boot_ms=boot_ms)
-        left_ms = max(0, late.at_ms - boot_ms)
+        run = Run(task.id, claim, self._node.name, boot_ms)
+        end = timers.deadline(task, TIMEOUT_S, now_ms=self._node.clock.now_ms(), boot_ms=boot_ms)
+        heard = task if self._manners.heeds_silence else without_heartbeat(task)
+        acting = Acting(heard, attempt, end=end, boot_ms=lambda: self._node.timeline.now_ms)
+        one = self._running[task.id] = Performance(task, attempt, run, acting)
+        self._ground.start(run)
         lasts_ms = self._chance.choice((50, 2_000, self._chance.randint(100, 40_000)))
-        if lasts_ms >= left_ms and self._manners.heeds_time:
-            self._node.after(left_ms, "is late", lambda: self._stop(one, late.why))
         result = self._some_result()
         self._node.after(lasts_ms, "ends", lambda: self._end(one, result))
+        if task.spec.heartbeat_s is not None:
+            self._beat(one, round(400 * task.spec.heartbeat_s), self._chance.randint(0, 20))
+        if self._manners.heeds_time:
+            self._watch(one, boot_ms + lasts_ms)
+
+    def _watch(self, one: Performance, ends_ms: int) -> None:
+        """Stop a run once its time is over; production sleeps till then and looks again, too."""
+        if one.result is not None or one.why is not None:
+            return
+        due, now_ms = one.acting.deadline, self._node.timeline.now_ms
+        if due.at_ms <= now_ms:
+            self._stop(one, due.why)
+        elif due.at_ms <= ends_ms:  # else it will have ended
+            watch = lambda: self._watch(one, ends_ms)  # noqa: E731
+            self._node.after(due.at_ms - now_ms, "looks at a run", watch)
+
+    def _beat(self, one: Performance, every_ms: int, left: int) -> None:
+        """Give signs of life, so many; then the run is stuck, or has ended by then."""
+        if left == 0 or one.result is not None:
+            return
+        one.acting.beat()
+        one.run.beat_ms = self._node.timeline.now_ms
+        self._node.after(every_ms, "beats", lambda: self._beat(one, every_ms, left - 1))
 
     def _some_result(self) -> Result:
         drawn = self._chance.random()
@@ -355,12 +413,15 @@ class Robot:
             is_former = now is not None and now.allocation != one.task.allocation
             if is_former and not self._manners.testifies:
                 return
-            claims.settle(
+            after = claims.settle(
                 tx,
                 one.task,
                 one.attempt,
-                lambda held: attempts.conclude(held, result, now_ms=tx.now_ms, jitter=jitter),
+                lambda held: self._manners.conclude(held, result, now_ms=tx.now_ms, jitter=jitter),
             )
+            is_current = now is not None and not is_former and claims.is_current(now, one.attempt)
+            if now is not None and after is not None and is_current:
+                self._ground.concluded(one.run, now.status, after.status)
 
         def told(_: Any, lasts: bool) -> None:
             if not lasts:
@@ -383,6 +444,11 @@ class Robot:
                 orphan.attempt,
                 lambda task: self._manners.after_crash(task, tx.now_ms),
             )
+
+
+def without_heartbeat(task: Task) -> Task:
+    """Planted: take a run for one that need not give signs of life."""
+    return msgspec.structs.replace(task, spec=msgspec.structs.replace(task.spec, heartbeat_s=None))
 
 
 def starts_again(task: Task, now_ms: int) -> Progress:
