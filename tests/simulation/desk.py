@@ -10,6 +10,7 @@ from hub.fleet import Fleet
 from hub.release import Patience
 from hub.round import Round, Terms
 from shared.api import task_actions
+from shared.core import task_view
 from shared.core.event import incarnation_of
 from shared.core.kinds import task as tasks
 from shared.store import node as nodes
@@ -45,6 +46,7 @@ class Office:
     settle: Callable[..., None] = settle.settle
     retry: Callable[..., None] = retry.retry
     cancel: Callable[..., None] = task_actions.cancel
+    is_double: Callable[..., bool] = task_view.is_double
 
 
 class Desk:

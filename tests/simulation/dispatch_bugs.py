@@ -36,6 +36,7 @@ from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Attempt, Failure, Progress, RecallRequest, Task
 from shared.core.kinds.task_spec import Check, Offline, Unreachable
 from shared.core.lifecycle import ACTING, Status
+from shared.core.task_view import AttemptView
 from shared.core.waiting import why
 from tests.simulation.desk import Office
 from tests.simulation.robots import Manners, starts_again
@@ -184,6 +185,18 @@ def force_alone(
         withdrawn = RecallRequest(None, 0)  # of no allocation: as if it had not been asked
         task_events.append(tx, one, task.site, "task.recall_requested", withdrawn, "hub")
     return is_possible
+
+
+def force_without_a_word(
+    tx: Any, task_id: str, states: dict[str, DeviceState], *, device: str | None, **given: str
+) -> bool:
+    """Force a task elsewhere as if its device had said that nothing runs there."""
+    before = task_actions.known(tx, task_id).seat.moved
+    force.force(tx, task_id, states, device=device, **given)
+    task = task_actions.known(tx, task_id)
+    seat = msgspec.structs.replace(task.seat, moved=before)
+    task_events.append(tx, task_id, task.site, "task.allocated", seat, "ada")
+    return False
 
 
 def retry_unknown(tx: Any, task_id: str, actor: str) -> None:
@@ -353,6 +366,11 @@ def start_anyway(tx: Any, task_id: str, *, attempt_id: str, boot: str) -> Task |
     return claims.report(tx, task, Progress(Status.RUNNING, task.allocation, attempt))
 
 
+def acted_under_two(_task: Task, acted: Sequence[AttemptView]) -> bool:
+    """Call whatever ran under two allocations a double run."""
+    return len({attempt.claim.n for attempt in acted}) > 1
+
+
 def sees_no_start_time(task: Task) -> Task:
     """Overlook that a task is not to start yet."""
     return msgspec.structs.replace(
@@ -482,12 +500,14 @@ DISPATCH_BUGS = (
     _bug(
         "all permitted work is repeatable",
         *TWICE,
+        "double run",
         office=_deals(permitted_to_one_away),
         first=4,
     ),
     _bug(
         "a robot starts without a permit",
         *TWICE,
+        "double run",
         "lock",
         manners=_sees(sees_no_locks_nor_permits),
     ),
@@ -551,6 +571,15 @@ DISPATCH_BUGS = (
         often=("force",),
     ),
     _bug("a paused queue goes on", "paused", manners=Manners(heeds_pauses=False)),
+    _bug(
+        "a double run does not show",
+        "double run",
+        "order",
+        office=Office(force=force_without_a_word),
+    ),
+    _bug(
+        "every second run is a double one", "double run", office=Office(is_double=acted_under_two)
+    ),
     # What else a task may ask for
     _bug("a task starts before its time", "early", manners=_sees(sees_no_start_time)),
     _bug("an expired task starts", "expiry", manners=_sees(sees_no_expiry)),

@@ -7,16 +7,17 @@ from typing import Any
 import msgspec
 
 from agent.timers import Stop
+from shared.api import task_queries
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, Progress, Seat
-from shared.core.lifecycle import Status
+from shared.core.kinds.task import Allocation, Progress, Seat, Task
+from shared.core.lifecycle import ENDED, Status
 from shared.errors import SkerryError
 from shared.store.journal import Verdict
 from shared.store.store import Outcome
 from shared.store.transaction import Change, Transaction
 from tests.simulation.author import Author
 from tests.simulation.desk import Desk, Office
-from tests.simulation.ghost import Made
+from tests.simulation.ghost import Made, dot_of
 from tests.simulation.ground import Ground, Run
 from tests.simulation.node import Node, Rules
 from tests.simulation.people import ALL, PERSON_MS, People
@@ -31,20 +32,31 @@ CLEAR_MAX = 15  # of them; then something is stuck
 GUARD_LOST = 0.25  # of an agent's crashes
 
 KNOWN_SUCCESS = "SELECT device FROM attempts WHERE task = $1 AND outcome = 'succeeded'"
+ATTEMPTS_MAX = 1_000
 ATTEMPT = """SELECT outcome, error FROM attempts
     WHERE task = $1 AND epoch = $2 AND n = $3 AND number = $4 AND device = $5"""
 AFTER = """SELECT e.task FROM edges e JOIN tasks t ON t.id = e.task
     WHERE e.after = $1 AND t.status = 'waiting' AND t.seated = 1 ORDER BY e.task"""
+ENDED_UNDER = """SELECT number FROM attempts WHERE task = $1 AND epoch = $2 AND n = $3
+    AND device = $4 AND ended_at IS NOT NULL AND outcome <> 'unknown'"""
 INCARNATION = "SELECT incarnation FROM devices WHERE id = $1"
 
 
 class Scribe(Meddler):
-    """A transaction whose events the observer knows of; the hub's must keep the seat's rules."""
+    """A transaction whose events the observer knows of; the hub's must keep the seat's rules.
+
+    Attributes:
+        leaving: Tasks that the hub takes from a device, as they were, with the numbers of the
+            attempts there of which the device has said how they ended.
+    """
 
     def __init__(self, tx: Transaction, author: Author) -> None:
         super().__init__(tx)
         self._author = author
+        self.leaving: list[tuple[Task, set[int]]] = []
         self._out: dict[str, Allocation] = {}  # held, after what this write deals anew
+        # Attempts of which this write says how they ended, in place of their device.
+        self._presumed: set[tuple[str, int]] = set()
 
     def append(self, **given: Any) -> None:
         if self._tx.node.is_hub and given["kind"] in ("task.status", "task.allocated"):
@@ -68,9 +80,14 @@ class Scribe(Meddler):
         if not isinstance(body, Seat):
             given = task.allocation
             now = self._tx.query(INCARNATION, given.device) if given else []
+            if isinstance(body, Progress) and body.attempt is not None:
+                self._presumed.add((task_id, body.attempt.number))
             sits = given is None or now != [(given.incarnation,)]
             demand(sits, 3, "seat", f"the hub writes a status of {task_id}, which {given} has")
-        elif body.allocation not in (None, task.allocation):  # else declared over, no more
+            return
+        if body.allocation != task.allocation:
+            self._leaves(task)
+        if body.allocation not in (None, task.allocation):  # else declared over, no more
             assert body.allocation is not None
             rises = body.allocation.n > task.seat.newest
             demand(rises, 3, "seat", f"{task_id} is given as {body.allocation.n} once more")
@@ -81,6 +98,15 @@ class Scribe(Meddler):
                 if held is not None and held.allocation is not None:
                     self._out[other] = held.allocation
 
+    def _leaves(self, task: Task) -> None:
+        """Note what the hub knows of runs under an allocation that it takes away."""
+        given = task.allocation
+        if given is None or task.is_returned or task.status in ENDED:
+            return
+        rows = self._tx.query(ENDED_UNDER, task.id, given.epoch or "", given.n, given.device)
+        ended = {n for (n,) in rows if (task.id, n) not in self._presumed}
+        self.leaving.append((task, ended))
+
     def done(self) -> None:
         """What came after a task that is dealt anew is asked back, in the same write."""
         for other, given in self._out.items():
@@ -89,6 +115,13 @@ class Scribe(Meddler):
                 continue  # settled in the same write
             is_out = held.recall is None and not held.is_returned
             demand(not is_out, 3, "recall", f"{other} is not asked back, though it is after one")
+        self.leaving = [(task, ended) for task, ended in self.leaving if not self._is_told(task)]
+
+    def _is_told(self, task: Task) -> bool:
+        """Say whether a person says in this write how a run has ended, in place of its device."""
+        after = tasks.read(self._tx.record("task", task.id))
+        is_over = after is not None and after.status in ENDED
+        return task.status is Status.UNKNOWN and is_over
 
 
 class DispatchWorld(World):
@@ -113,6 +146,8 @@ class DispatchWorld(World):
         super().__init__(seed, steps=steps, rules=Rules(), narrate=narrate)
         office, manners = office or Office(), manners or Manners()
         self.ground = Ground()
+        self._office = office
+        self._leaving: list[tuple[Made, Task, set[int]]] = []  # as ``Scribe.leaving``, by a write
         connected = lambda: frozenset(self._sessions)  # noqa: E731
         self.desk = Desk(
             self.hub, self.agents, Random(f"{seed} desk"), self._deed, office, connected
@@ -153,9 +188,11 @@ class DispatchWorld(World):
     def run(self) -> None:
         """As in any world; and what robots did is what the hub shows."""
         super().run()
-        for runs in self.ground.runs.values():
+        for task_id, runs in self.ground.runs.items():
             for run in runs:
                 self._kept(run)
+            if runs:
+                self._doubled(task_id)
 
     def _kept(self, run: Run) -> None:
         """Each attempt is kept with its own outcome, whoever had the task by then."""
@@ -171,6 +208,14 @@ class DispatchWorld(World):
         if run.is_told and run.stopped is Stop.SILENCE:
             is_said = outcome == "timed_out" and "heartbeat-missed" in (error or "")
             demand(is_said, 4, "attempts", f"{told}: silent, shown as {outcome} ({error})")
+
+    def _doubled(self, task_id: str) -> None:
+        """A double run shows, and nothing else is called one."""
+        reading = self.hub.reading()
+        task = tasks.read(reading.record("task", task_id))
+        assert task is not None
+        acted = task_queries.attempts(reading, task_id, ATTEMPTS_MAX, None)
+        self.ground.shows_double(task_id, is_shown=self._office.is_double(task, acted))
 
     def _live(self, left: int) -> None:
         if self._faults_chance.random() < 1 / STRIKE_EVERY:
@@ -190,6 +235,7 @@ class DispatchWorld(World):
             scribe = Scribe(tx, author)
             found[:] = [deed(scribe)]
             scribe.done()
+            self._leaving += [(author.made[-1], *left) for left in scribe.leaving]
             return author.made
 
         def answered(outcome: Outcome) -> None:
@@ -206,6 +252,11 @@ class DispatchWorld(World):
 
     def _committed(self, node: Node, outcomes: list[Outcome], changes: list[Change]) -> None:
         super()._committed(node, outcomes, changes)
+        leaving, self._leaving = (self._leaving, []) if node is self.hub else ([], self._leaving)
+        for made, task, ended in leaving:
+            if self.ghost.durable.get(dot_of(made.event)) is made:  # else its write did not last
+                assert task.allocation is not None
+                self.ground.leaves(task.id, task.allocation, ended)
         if node is self.hub and any(change.kind == "task" for change in changes):
             for task_id, status in node.db.execute(ALL).fetchall():
                 self.ground.shows(task_id, Status(status))

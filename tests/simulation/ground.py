@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from agent.attempt import Failed, Result, Stopped, Succeeded
 from agent.clearance import FRESH_MS
 from agent.timers import Stop
-from shared.core.kinds.task import Claim, Task
+from shared.core.kinds.task import Allocation, Claim, Task
 from shared.core.kinds.task_spec import On, OnOrphan, Spec, Unreachable
 from shared.core.lifecycle import ENDED, FINAL, Status
 from tests.simulation.promises import demand
 
 STOPPING_MS = 2_000  # that a run may take to end once its time is over
 INTENT_MS = 50  # between a decision and the act: the intent becomes durable meanwhile
+
+Given = tuple[str | None, int, str]  # an allocation: epoch, number, device
 
 
 @dataclass
@@ -71,6 +73,8 @@ class Ground:
         succeeded: Tasks of which a run succeeded, or a person has said so.
         shown: Newest status that the hub has shown, by task.
         overlaps: Tasks of which two runs acted at one time.
+        unsaid: Allocations that were taken from a device which had not said that nothing runs
+            there, by task; and the attempts under each of which the hub knew the end.
         answers: What a third party told a robot last of a task (None: nothing), and when.
         intended: Tasks that some robot has been about to start.
     """
@@ -87,6 +91,9 @@ class Ground:
     shown: dict[str, Status] = field(default_factory=dict)
     overlaps: set[str] = field(default_factory=set)
     answers: dict[tuple[str, str, str], tuple[bool | None, int]] = field(default_factory=dict)
+    unsaid: defaultdict[str, dict[Given, set[int]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
     intended: set[str] = field(default_factory=set)
     starts: int = 0
 
@@ -157,6 +164,29 @@ class Ground:
         is_last = run.claim.attempt >= spec.max_attempts or run.stopped is Stop.CLOSE
         wanted = Status.DEAD if is_last else Status.WAITING
         demand(after is wanted, 3, "afterwards", told)
+
+    # ------------------------------------------------------------------ what ran twice
+
+    def leaves(self, task: str, given: Allocation, ended: set[int]) -> None:
+        """The hub takes an allocation away, and nobody has said that nothing runs under it.
+
+        Args:
+            task: Of it.
+            given: The allocation.
+            ended: Attempts under it of which its device has said how they ended.
+        """
+        self.unsaid[task].setdefault((given.epoch, given.n, given.device), ended)
+
+    def shows_double(self, task: str, *, is_shown: bool) -> None:
+        """The hub shows in the end whether a task has run twice."""
+        runs, unsaid = self.runs[task], self.unsaid[task]
+        pairs = [(a, b) for a in runs for b in runs if _rank(a.claim) < _rank(b.claim)]
+        may = [(a, b) for a, b in pairs if _given(a) in unsaid]
+        must = [(a, b) for a, b in may if a.claim.attempt not in unsaid[_given(a)]]
+        told = f"{task} ran at {[run.robot for run in runs]}"
+        is_due = bool(must) or task in self.overlaps
+        demand(is_shown or not is_due, 4, "double run", f"{told}, maybe at once: it does not show")
+        demand(bool(may) or not is_shown, 4, "double run", f"{told}, one after the other: it shows")
 
     # ------------------------------------------------------------------ what third parties say
 
@@ -334,6 +364,10 @@ class Ground:
         for task, runs in self.runs.items():
             if task != but:
                 yield from (run for run in runs if run.is_active and not run.is_excused)
+
+
+def _given(run: Run) -> Given:
+    return run.claim.epoch, run.claim.n, run.robot
 
 
 def _rank(claim: Claim) -> tuple[bool, int]:
