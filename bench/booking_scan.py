@@ -12,6 +12,7 @@ from shared.core.booking import grid
 from shared.core.booking.interval import Interval
 from shared.core.booking.resource import Resource
 from shared.core.booking.taken import occupied
+from shared.core.booking.track import LEEWAY_MS, Wish, bounds
 from shared.store.transaction import Reading
 
 AHEAD = """SELECT resource, begins, ends FROM booking_places
@@ -30,10 +31,14 @@ def first(
     """Return the first start with any of some resources, each of one place."""
     taken = _ahead(reading, tuple(resources), after_ms)
     found = (
-        _first(resource, taken[name], max(after_ms, resource.bookable(now_ms).start_ms), length_ms)
+        _first(resource, taken[name], _earliest(resource, after_ms, length_ms, now_ms), length_ms)
         for name, resource in resources.items()
     )
     return min(found)
+
+
+def _earliest(resource: Resource, after_ms: int, length_ms: int, now_ms: int) -> int:
+    return bounds(Wish(length_ms, after_ms, leeway_ms=LEEWAY_MS), resource, now_ms).start_ms
 
 
 def first_of_all(
@@ -41,7 +46,7 @@ def first_of_all(
 ) -> int:
     """Return the first start at which all of some resources are free."""
     taken = _ahead(reading, tuple(resources), after_ms)
-    start = after_ms
+    start = max(_earliest(r, after_ms, length_ms, now_ms) for r in resources.values())
     while True:
         starts = [_first(r, taken[name], start, length_ms) for name, r in resources.items()]
         if min(starts) == max(starts):

@@ -5,6 +5,11 @@ import { isOurs } from "./booking-words.js";
 import { element } from "./dom.js";
 import { once } from "./forms.js";
 
+/** From then on somebody may have been waited for. */
+export function hasBegun({ start }) {
+  return Date.parse(start) <= Date.now();
+}
+
 /**
  * @param {object} does
  * @param {(body: object) => Promise<void>} does.change
@@ -13,7 +18,6 @@ import { once } from "./forms.js";
  */
 export function bookingActions(booking, does) {
   if (!isOurs(booking)) return null;
-  const hasBegun = Date.parse(booking.start) <= Date.now();
   const button = (action, text, work, kind) => {
     const node = element("button", { type: "button", class: kind, data: { action }, text });
     node.addEventListener("click", () => once(node, async () => work()));
@@ -25,7 +29,7 @@ export function bookingActions(booking, does) {
     { class: "booking-actions" },
     booking.status === "held" && button("confirm", "Confirm", change("confirmed"), "primary"),
     button("move", "Move", does.move),
-    booking.status === "confirmed" && hasBegun && button("miss", "Nobody came", change("no-show")),
+    booking.status === "confirmed" && hasBegun(booking) && button("miss", "Nobody came", change("no-show")),
     button("cancel", "Cancel booking", does.askCancel),
   );
 }

@@ -1,7 +1,7 @@
 // One booking: where it stands, what can be done, what was asked. What changes elsewhere shows here.
 
 import { RepeatKey } from "./api.js";
-import { bookingActions, cancelForm } from "./booking-actions.js";
+import { bookingActions, cancelForm, hasBegun } from "./booking-actions.js";
 import { reasonList, slotButtons } from "./booking-answer.js";
 import { bookingFacts } from "./booking-facts.js";
 import "./booking-move.js";
@@ -11,6 +11,8 @@ import { ALIVE, bookingMarks, bookingTitle, isOurs, reasonText, whenOf } from ".
 import { element, rebuild } from "./dom.js";
 import { dialogHead } from "./forms.js";
 import { MINUTE_MS } from "./zone-clock.js";
+
+const BEGUN_MS = 5_000; // how late a dialog that stays open notices that its time has come
 
 class BookingDialog extends HTMLElement {
   attach(board) {
@@ -31,6 +33,7 @@ class BookingDialog extends HTMLElement {
       if (this.bookingId && board.store.connection.phase === "live") this.load();
     });
     board.route.watch(() => this.go(board.route.booking));
+    setInterval(() => this.follow(), BEGUN_MS);
   }
 
   get path() {
@@ -108,10 +111,11 @@ class BookingDialog extends HTMLElement {
 
   show() {
     const { booking } = this;
-    // Nothing is drawn anew under a finger unless it says something else: what it is, or what the
-    // bookings are called that are in its way.
+    // Nothing is drawn anew under a finger unless it says something else: what it is, what can be
+    // done about it, or what the bookings are called that are in its way.
     const reasons = [...booking.reasons, ...booking.outside];
-    const shown = [booking.etag, ...reasons.map((one) => reasonText(this.board.store, one))].join();
+    const texts = reasons.map((one) => reasonText(this.board.store, one));
+    const shown = [booking.etag, hasBegun(booking), ...texts].join();
     if (shown === this.shown) return;
     this.shown = shown;
     this.problem.clear();

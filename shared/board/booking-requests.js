@@ -11,7 +11,7 @@ const ASKS = {
   confirm: "Confirm",
   move: "Move",
   cancel: "Cancel",
-  miss: "Nobody came",
+  "no-show": "Nobody came",
 };
 const SAID = {
   true: { word: "Yes", shape: "check", tone: "good" },

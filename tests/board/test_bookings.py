@@ -261,6 +261,40 @@ async def test_busy_time_of_a_calendar_says_so_and_cannot_be_changed_here(
     await expect(dialog.get_by_role("button", name="Move")).to_have_count(0)
 
 
+async def test_nobody_came_is_said_once_it_has_begun_and_shown_by_word_and_shape(
+    api: Api, open_board: Opener
+) -> None:
+    limits = {"after_s": 900}
+    await make(api, "lab", ["00:00-24:00"], limits=limits)
+    start_ms = system.now_ms() + 2000
+    start = datetime.datetime.fromtimestamp(start_ms / 1000, ZONE)
+    body = {"resource": "lab", "start": start.isoformat(), "minutes": 45, "title": "Absent"}
+    made = await api.send("POST", "/api/bookings", body)
+    await api.send("POST", "/api/bookings", {**body, "start": f"{day()}T10:00", "title": "Later"})
+    page = await open_bookings(open_board, more=f"=lab&day={start.date()}")
+    await block(page, "Absent").click()
+    dialog = page.locator("booking-dialog")
+    # It is there by itself, also if the dialog was open before.
+    await dialog.get_by_role("button", name="Nobody came").click(timeout=15_000)
+    assert system.now_ms() >= start_ms
+    await expect(dialog.locator(".current-line").first).to_have_text("Nobody came")
+    await expect(dialog.locator(".history")).to_contain_text("Nobody cameYes")
+    await page.keyboard.press("Escape")
+    absent = block(page, "Absent")
+    await expect(absent).to_have_attribute("data-kind", "no-show")
+    await expect(absent).to_contain_text("Nobody came")
+    await expect(page.locator("booking-column .cal-band")).to_have_count(0)
+    assert (await api.get(f"/api/bookings/{made['id']}"))["status"] == "no-show"
+    shapes = [await absent.locator("path").get_attribute("d")]
+    await page.locator("booking-bar").get_by_label("Day", exact=True).fill(day())
+    await block(page, "Later").click()
+    await expect(dialog.get_by_role("button", name="Move")).to_be_visible()
+    await expect(dialog.get_by_role("button", name="Nobody came")).to_have_count(0)
+    await page.keyboard.press("Escape")
+    shapes.append(await block(page, "Later").locator("path").get_attribute("d"))
+    assert shapes[0] != shapes[1]
+
+
 async def test_first_free_by_resources_and_by_a_question_that_is_repeated(
     api: Api, doctors: None, open_board: Opener
 ) -> None:
