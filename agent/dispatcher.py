@@ -104,7 +104,8 @@ class Dispatcher:
 
     def can_run(self, spec: Spec) -> bool:
         """Say whether this device runs such tasks, has room for any, and has what it requires."""
-        return spec.type in self.types and self._capabilities.issuperset(spec.requires)
+        runs = bool(self._concurrency) and spec.type in self._handlers
+        return runs and self._capabilities.issuperset(spec.requires)
 
     def explain(self, task: Task, status_of: StatusOf, now_ms: int) -> Waiting | None:
         """Return why a task waits, as seen from this device; None if it does not wait."""

@@ -82,9 +82,12 @@ def why(task: Task, now_ms: int, status_of: StatusOf) -> Waiting | None:
 
 def holds(task: Task, now_ms: int, status_of: StatusOf) -> tuple[tuple[Hold, ...], str | None]:
     """Return what of a task itself keeps it, and why it can never start, if it cannot."""
-    if not task.spec.after:
+    spec = task.spec
+    if not spec.after:
+        if spec.not_before_ms is None and task.progress is None:
+            return (), None
         return tuple(_times(task, now_ms)), None
-    edges = [_edge(edge, status_of(edge.task)) for edge in task.spec.after]
+    edges = [_edge(edge, status_of(edge.task)) for edge in spec.after]
     shut = [found for found in edges if found]
     doomed = next((why_not for _, why_not in shut if why_not), None)
     return (*(hold for hold, _ in shut), *_times(task, now_ms)), doomed
