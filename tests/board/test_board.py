@@ -266,6 +266,28 @@ async def test_a_phone_has_no_horizontal_scroll(api: Api, open_board: Opener) ->
         assert widths == [PHONE[0], PHONE[0]], section
 
 
+async def test_the_words_and_counts_of_a_phones_tabs_keep_clear_of_their_edges(
+    api: Api, open_board: Opener
+) -> None:
+    for number in range(10):
+        await api.add(f"robot-{number}", "red")
+    page = await open_board(PHONE)
+    tabs = page.locator("section-tabs")
+    await expect(tabs.locator(".count").first).to_have_text("10")
+    clear = await tabs.locator("button:visible").evaluate_all(
+        """(buttons) => buttons.flatMap((button) => {
+            const { left, right } = button.getBoundingClientRect();
+            const word = document.createRange();
+            word.selectNodeContents(button.firstChild);
+            const parts = [word, ...button.querySelectorAll(".count:not(:empty)")];
+            return parts.map((part) => part.getBoundingClientRect())
+                .flatMap((box) => [box.left - left, right - box.right]);
+        })"""
+    )
+    assert len(clear) > 2 * 5  # each word has two sides, and a count besides
+    assert min(clear) >= 6
+
+
 async def test_the_keyboard_alone_sets_a_state(api: Api, open_board: Opener) -> None:
     await api.add("press-1", "green")
     page = await open_board()
