@@ -50,10 +50,15 @@ export function bookingMarks(booking) {
   const marks = [
     isAlive && booking.source ? IMPORTED : STATUSES[booking.status],
     isAlive && booking.overbooked && OVERBOOKED,
-    isAlive && booking.outside.length > 0 && OUTSIDE,
+    isAlive && booking.outside.some(isRule) && OUTSIDE,
     booking.tentative && booking.status !== "requested" && ASKED,
   ];
   return marks.filter(Boolean).map(toned);
+}
+
+/** More bookings than places have a word of their own. */
+function isRule({ rule }) {
+  return rule !== "capacity";
 }
 
 export function statusWordOf(booking) {

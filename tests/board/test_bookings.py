@@ -79,6 +79,17 @@ async def bookings(api: Api, resource: str = "strange") -> list[Any]:
     return items
 
 
+async def import_busy(api: Api, start: str, end: str) -> None:
+    """Have Dr Strange busy by his own calendar."""
+    at = [utc(day(), time).replace("-", "").replace(":", "") for time in (start, end)]
+    first, last = (f"{time[:15]}Z" for time in at)
+    lines = [
+        *("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//y//EN", "BEGIN:VEVENT", "UID:1"),
+        *(f"DTSTART:{first}", f"DTEND:{last}", "END:VEVENT", "END:VCALENDAR", ""),
+    ]
+    await api.upload("/api/resources/strange/calendar.ics?source=outlook", "\r\n".join(lines))
+
+
 async def open_bookings(open_board: Opener, more: str = "", **options: Any) -> Page:
     page = await open_board(**{"size": DESKTOP, **options})
     await page.evaluate(f"location.hash = '#bookings{more or '&day=' + day()}'")
@@ -243,13 +254,7 @@ async def test_what_is_kept_free_beside_a_booking_is_drawn_and_told(
 async def test_busy_time_of_a_calendar_says_so_and_cannot_be_changed_here(
     api: Api, doctors: None, open_board: Opener
 ) -> None:
-    at = [utc(day(), time).replace("-", "").replace(":", "") for time in ("10:00", "11:30")]
-    start, end = (f"{time[:15]}Z" for time in at)
-    lines = [
-        *("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//y//EN", "BEGIN:VEVENT", "UID:1"),
-        *(f"DTSTART:{start}", f"DTEND:{end}", "END:VEVENT", "END:VCALENDAR", ""),
-    ]
-    await api.upload("/api/resources/strange/calendar.ics?source=outlook", "\r\n".join(lines))
+    await import_busy(api, "10:00", "11:30")
     page = await open_bookings(open_board)
     busy = block(page, "outlook")
     await expect(busy).to_have_attribute("data-kind", "imported")
@@ -259,6 +264,22 @@ async def test_busy_time_of_a_calendar_says_so_and_cannot_be_changed_here(
     await expect(dialog).to_contain_text("outlook: change it there, then import it again")
     await expect(dialog.get_by_role("button", name="Cancel booking")).to_have_count(0)
     await expect(dialog.get_by_role("button", name="Move")).to_have_count(0)
+
+
+async def test_what_is_overbooked_within_its_rules_is_not_said_to_be_outside_them(
+    api: Api, doctors: None, open_board: Opener
+) -> None:
+    await book(api, "strange", "10:00", title="Hip")
+    await book(api, "strange", "16:00", title="Late")
+    await import_busy(api, "10:30", "16:30")
+    week = {name: ["09:00-15:00"] for name in WEEK}
+    hours = {"timezone": str(ZONE), "week": week}
+    await api.send("PATCH", "/api/resources/strange", {"hours": hours})
+    page = await open_bookings(open_board)
+    needs = page.locator("booking-needs li")
+    marks = {"Hip": "ConfirmedOverbooked", "Late": "ConfirmedOverbookedOutside rules"}
+    for title, words in marks.items():
+        await expect(needs.filter(has_text=title).locator(".current-line")).to_have_text(words)
 
 
 async def test_nobody_came_is_said_once_it_has_begun_and_shown_by_word_and_shape(
