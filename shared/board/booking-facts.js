@@ -20,7 +20,7 @@ export function bookingFacts(board, booking) {
     ["Calendar", source && `${source}: change it there, then import it again`],
     ["Imported by", source && requester],
     ["Series", series && "one of several, each a booking of its own"],
-    ["Asked", timeSince(booking.created_at)],
+    [source ? "Imported" : "Asked", timeSince(booking.created_at)],
     ["Id", element("span", { class: "code", text: id })],
   ];
   return element(

@@ -33,7 +33,9 @@ export function requestList(board, booking) {
   );
 }
 
-function row(board, { timezone }, one) {
+function row(board, { timezone, source }, one) {
+  // Nobody asked for the busy time of a calendar, so nobody was told yes.
+  const isImport = source && one.ask === "create";
   const slot = one.start && whenOf({ ...one, timezone });
   const names = one.resources && namesOf(board.store, one.resources);
   return element(
@@ -42,8 +44,8 @@ function row(board, { timezone }, one) {
     element(
       "p",
       { class: "history-row" },
-      element("b", { text: ASKS[one.ask] ?? one.ask }),
-      toned(SAID[String(one.accepted)]),
+      element("b", { text: isImport ? "Import" : (ASKS[one.ask] ?? one.ask) }),
+      !isImport && toned(SAID[String(one.accepted)]),
       element(
         "span",
         { class: "muted" },

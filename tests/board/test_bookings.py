@@ -262,6 +262,7 @@ async def test_busy_time_of_a_calendar_says_so_and_cannot_be_changed_here(
     await busy.click()
     dialog = page.locator("booking-dialog")
     await expect(dialog).to_contain_text("outlook: change it there, then import it again")
+    await expect(dialog.locator(".history")).to_contain_text("Importdemo at hub")
     await expect(dialog.get_by_role("button", name="Cancel booking")).to_have_count(0)
     await expect(dialog.get_by_role("button", name="Move")).to_have_count(0)
 
