@@ -1,8 +1,8 @@
-// One resource on one day: what is closed, what is booked and kept free around it, where now is. Heights are elapsed time,
-// so a day of 23 or 25 hours is that much shorter or longer.
+// One resource on one day: what is closed, what is booked and kept free around it, where now is.
+// Heights are elapsed time, so a day of 23 or 25 hours is that much shorter or longer.
 
 import { emptyBlock, fillBlock } from "./booking-block.js";
-import { lanesOf } from "./booking-lanes.js";
+import { lanesOf, mostAtOnce } from "./booking-lanes.js";
 import { bookingTitle, kindOf, namesOf } from "./booking-words.js";
 import { KeyedList, element, rebuild } from "./dom.js";
 import { changeText, closedWithin, hoursText, openWithin } from "./resource-hours.js";
@@ -13,6 +13,7 @@ const LEAST_PX = 17; // a quarter of an hour, one line of text
 const LOW_PX = 36; // below it there is room for one line only
 const PLAIN_HOURS = 24;
 const LABEL_PX = 60; // a closed time that is lower has no room for its word
+const WHOLE = { lane: 0, lanes: 1 };
 
 class BookingColumn extends HTMLElement {
   /** @param {{resource: object, day: string, isWeek: boolean}} what */
@@ -40,10 +41,12 @@ class BookingColumn extends HTMLElement {
     return this.resource.timezone;
   }
 
-  /** Milliseconds kept free before and after a booking. */
   get buffers() {
-    const { before_s: before = 0, after_s: after = 0 } = this.resource.limits ?? {};
-    return { before: before * 1000, after: after * 1000 };
+    return buffersOf(this.resource);
+  }
+
+  get capacity() {
+    return this.resource.limits?.capacity ?? 1;
   }
 
   /** Whether hours must be written into the column, as those of its axis are not its own. */
@@ -74,8 +77,7 @@ class BookingColumn extends HTMLElement {
   }
 
   showHead() {
-    const { resource, day } = this;
-    const capacity = resource.limits?.capacity ?? 1;
+    const { resource, day, capacity } = this;
     const change = changeText(this.interval);
     const name = element("h3", { text: this.isWeek ? dayText(day) : resource.name || resource.id });
     const edit = !this.isWeek && this.board.canEditResources() && this.editButton();
@@ -85,17 +87,19 @@ class BookingColumn extends HTMLElement {
       element("div", { class: "cal-name" }, this.isWeek ? this.dayLink(name) : name, edit),
       element("p", { class: "muted", text: capital(hoursText(resource, day)) }),
       capacity > 1 && element("p", { class: "muted", text: `${capacity} at once` }),
-      this.buffersText() && element("p", { class: "muted", text: this.buffersText() }),
+      this.legend(),
       change && element("p", { class: "cal-change", text: change }),
     );
   }
 
-  /** What is kept free around each booking, in words; empty: nothing. */
-  buffersText() {
+  /** What is kept free around each booking, in words beside its pattern; null: nothing. */
+  legend() {
     const { before, after } = this.buffers;
     const sides = [before && `${minutes(before)} before`, after && `${minutes(after)} after`];
     const told = sides.filter(Boolean).join(", ");
-    return told && `Kept free: ${told}`;
+    if (!told) return null;
+    const pattern = element("span", { class: "cal-pattern", "aria-hidden": "true" });
+    return element("p", { class: "muted" }, pattern, `Kept free: ${told}`);
   }
 
   dayLink(name) {
@@ -141,12 +145,21 @@ class BookingColumn extends HTMLElement {
     this.blocks.show(mine.map(({ booking }) => booking));
     const lanes = lanesOf(mine);
     for (const item of mine) this.place(item, lanes.get(item));
-    this.standing = mine.filter((one) => !["refused", "no-show"].includes(kindOf(one.booking)));
+    this.standing = own
+      .filter((one) => !["refused", "no-show"].includes(kindOf(one)))
+      .map((booking) => ({
+        booking,
+        start: Date.parse(booking.start),
+        end: Date.parse(booking.end),
+      }));
+    // Also of those of the day before or after: what is kept free beside them may be of this one.
+    const laneOf = new Map(mine.map((item) => [item.booking, lanes.get(item)]));
     rebuild(
       this.kept,
-      this.standing.flatMap((item) => this.bands(item.booking, lanes.get(item))),
+      this.standing.flatMap((item) => this.bands(item, laneOf.get(item.booking) ?? WHOLE)),
     );
-    this.list.setAttribute("aria-label", `${this.label}: ${this.standing.length} booked`);
+    const booked = this.standing.filter((one) => laneOf.has(one.booking)).length;
+    this.list.setAttribute("aria-label", `${this.label}: ${booked} booked`);
   }
 
   place({ booking, start, end }, { lane, lanes }) {
@@ -159,13 +172,12 @@ class BookingColumn extends HTMLElement {
   }
 
   /** What is kept free around a booking, as far as it is of this day. */
-  bands(booking, { lane, lanes }) {
+  bands(item, { lane, lanes }) {
     const { start, end } = this.interval;
     const { before, after } = this.buffers;
-    const [from, to] = [Date.parse(booking.start), Date.parse(booking.end)];
     return [
-      [from - before, from],
-      [to, to + after],
+      [item.start - before, item.start],
+      [item.end, item.end + after],
     ]
       .map(([first, last]) => [Math.max(first, start), Math.min(last, end)])
       .filter(([first, last]) => first < last)
@@ -190,15 +202,34 @@ class BookingColumn extends HTMLElement {
     return ((ms - this.interval.start) / HOUR_MS) * HOUR_PX;
   }
 
-  /** What stands in `[start, end)` or too near to it, in words; null: nothing. */
+  /** Why `[start, end)` has no place left, in words; null: it has one. */
   bookedAt(start, end) {
-    const within = (far) => (one) => one.start < end + far && one.end > start - far;
-    const found = this.standing?.find(within(0));
-    if (found) return `taken: ${bookingTitle(found.booking)}`;
-    // Between two bookings both are kept free, what is after the one and before the other.
+    const near = this.near(start, end);
+    if (this.most(near) < this.capacity) return null;
+    const within = near.find((one) => one.start < end && one.end > start);
+    return within
+      ? `taken: ${bookingTitle(within.booking)}`
+      : `kept free beside ${bookingTitle(near[0].booking)}`;
+  }
+
+  /** That `[start, end)` has a place, in words. */
+  freeAt(start, end) {
+    const most = this.most(this.near(start, end));
+    return most > 0 ? `free, ${most} of ${this.capacity} taken` : "free";
+  }
+
+  /** What stands in `[start, end)` or too near to it. */
+  near(start, end) {
     const { before, after } = this.buffers;
-    const near = this.standing?.find(within(before + after));
-    return near ? `kept free beside ${bookingTitle(near.booking)}` : null;
+    // Between two bookings both are kept free, what is after the one and before the other.
+    const far = before + after;
+    return (this.standing ?? []).filter((one) => one.start < end + far && one.end > start - far);
+  }
+
+  /** How many places these take at once, with what is kept free around them. */
+  most(items) {
+    const { before, after } = this.buffers;
+    return mostAtOnce(items.map(({ start, end }) => ({ start: start - before, end: end + after })));
   }
 
   /** The instant at a height of the screen, within the day. */
@@ -217,6 +248,12 @@ export function hourLabels({ start, end }, zone) {
     labels.push(placed(element("span", { class: "cal-hour", text: timeText(ms, zone) }), style));
   }
   return labels;
+}
+
+/** Milliseconds that a resource keeps free before and after a booking. */
+export function buffersOf({ limits }) {
+  const { before_s: before = 0, after_s: after = 0 } = limits ?? {};
+  return { before: before * 1000, after: after * 1000 };
 }
 
 /** The CSP allows no `style` attributes; the CSSOM it does. */

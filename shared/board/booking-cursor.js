@@ -106,7 +106,7 @@ export class BookingCursor {
     const isOpen = column.open.some((one) => one.start <= start && end <= one.end);
     const at = `${timeText(start, column.zone)}–${timeText(end, column.zone)}`;
     const taken = column.bookedAt(start, end);
-    const state = taken ?? (isOpen ? "free" : "closed");
+    const state = taken ?? (isOpen ? column.freeAt(start, end) : "closed");
     const text = `${at} ${state}`;
     if (this.node.textContent !== text) this.node.textContent = text;
     this.node.setAttribute("aria-label", `${column.label}, ${at}, ${state}. Enter books.`);

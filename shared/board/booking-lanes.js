@@ -26,3 +26,14 @@ export function lanesOf(items) {
   close();
   return found;
 }
+
+/**
+ * How many are on at the same instant, at most. Of those that all overlap one window it is how many
+ * are so within it.
+ *
+ * @param {{start: number, end: number}[]} items
+ */
+export function mostAtOnce(items) {
+  const at = (ms) => items.filter((one) => one.start <= ms && ms < one.end).length;
+  return Math.max(0, ...items.map((one) => at(one.start)));
+}

@@ -3,6 +3,7 @@
 import "./booking-agenda.js";
 import "./booking-bar.js";
 import "./booking-calendar.js";
+import { buffersOf } from "./booking-column.js";
 import "./booking-find.js";
 import "./booking-needs.js";
 import { isSettled } from "./booking-refusals.js";
@@ -115,8 +116,11 @@ class BookingPage extends HTMLElement {
     const days = wanted.map(({ resource, day }) => dayOf(day, resource.timezone));
     const ids = [...new Set(wanted.map(({ resource }) => resource.id))];
     const names = [...ids, ...groupsWith(store, ids)].slice(0, 50);
-    const from = Math.min(...days.map((one) => one.start));
-    this.window.ask(names, from, Math.max(...days.map((one) => one.end)));
+    // What is booked just outside may keep something free within.
+    const buffers = wanted.map(({ resource }) => buffersOf(resource));
+    const from = Math.min(...days.map((one, index) => one.start - buffers[index].after));
+    const to = Math.max(...days.map((one, index) => one.end + buffers[index].before));
+    this.window.ask(names, from, to);
     return this.fill();
   }
 

@@ -251,6 +251,58 @@ async def test_what_is_kept_free_beside_a_booking_is_drawn_and_told(
     assert told == ["kept free beside Hip", None]
 
 
+async def test_what_is_kept_free_over_midnight_is_drawn_and_told_on_the_next_day(
+    api: Api, open_board: Opener
+) -> None:
+    limits = {"grid": {"minutes": 15}, "after_s": 900}
+    await make(api, "lab", ["00:00-24:00"], limits=limits)
+    await book(api, "lab", "23:00", title="Night")
+    after = day(3)
+    page = await open_bookings(open_board, more=f"=lab&day={after}")
+    column = page.locator("booking-column")
+    await expect(column.locator(".cal-band")).to_have_count(1)
+    await expect(column.locator(".booking")).to_have_count(0)
+    box, whole = [
+        await one.bounding_box() for one in (column.locator(".cal-band"), track(page, "lab"))
+    ]
+    assert box
+    assert whole
+    assert [box["y"], box["height"]] == [
+        pytest.approx(whole["y"], abs=1),
+        pytest.approx(HOUR_PX / 4, abs=1),
+    ]
+    cursor = page.locator(".cal-cursor")
+    await cursor.focus()
+    told = re.compile(f"{span('00:00', '00:15')}, kept free beside Night")
+    await expect(cursor).to_have_attribute("aria-label", told)
+    await page.keyboard.press("ArrowDown")
+    await expect(cursor).to_have_attribute(
+        "aria-label", re.compile(f"{span('00:15', '00:30')}, free")
+    )
+
+
+async def test_the_keyboard_is_told_how_many_places_are_left_and_when_there_is_none(
+    api: Api, open_board: Opener
+) -> None:
+    limits = {"grid": {"minutes": 30}, "capacity": 2}
+    await make(api, "ward", ["09:00-12:00"], name="Ward", limits=limits)
+    await book(api, "ward", "09:00", 90, title="Long")
+    await book(api, "ward", "09:00", 30, title="First")
+    await book(api, "ward", "10:00", 30, title="Second")
+    page = await open_bookings(open_board, more=f"=ward&day={day()}")
+    await expect(block(page, "Second")).to_be_visible()
+    cursor = page.locator(".cal-cursor")
+    await cursor.focus()
+    for state in ("taken: (Long|First)", "free, 1 of 2 taken", "taken: Long", "free"):
+        await expect(cursor).to_have_attribute("aria-label", re.compile(f", {state}. Enter"))
+        await page.keyboard.press("ArrowDown")
+    told = await page.locator("booking-column").evaluate(
+        "(node, [start, end]) => node.bookedAt(start, end)",
+        [ms(day(), "09:30"), ms(day(), "10:30")],
+    )
+    assert told == "taken: Long"
+
+
 async def test_busy_time_of_a_calendar_says_so_and_cannot_be_changed_here(
     api: Api, doctors: None, open_board: Opener
 ) -> None:
