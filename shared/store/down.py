@@ -84,13 +84,18 @@ def take(tx: Transaction, down: Down) -> int:
     Raises:
         BadFrame: It does not continue what is held here. Nothing is stored.
     """
-    lane = lanes(tx).get(down.lane, Lane())
+    followed = lanes(tx)
+    lane = followed.get(down.lane, Lane())
     if down.since > lane.cursor:
         raise BadFrame(f"lane {down.lane} continues at {lane.cursor}, not at {down.since}", 4409)
     if down.position < lane.cursor:
         return lane.cursor  # an old frame come again: everything in it is older than what is held
     db = tx.db  # all that this group wrote before is in it; what follows gathers until the flush
-    refused = [event for note in down.verdicts if (event := _note_verdict(tx, note))]
+    # Each lane tells all verdicts. One that was followed further has told these, and what the hub
+    # said since: an older verdict must not come over a newer one, for it may be the last to come.
+    is_told = any(other.cursor > down.position for other in followed.values())
+    notes = () if is_told else down.verdicts
+    refused = [event for note in notes if (event := _note_verdict(tx, note))]
     pending = _Pending(tx, db, down.judged)
     for event in refused:
         _show_again(tx, db, event)

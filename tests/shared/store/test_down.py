@@ -19,7 +19,7 @@ from tests.shared.nodes import SITE, Clock, Node, Session, meet, open_node, push
 from tests.shared.store.derived import differences
 from tests.shared.tasks import ID, SPEC_BODY
 
-RECORDS = 1
+CONTROL, RECORDS = 0, 1
 
 
 def site(*names: str) -> tuple[Node, ...]:
@@ -250,6 +250,23 @@ def test_a_parked_write_stays_in_its_authors_sight() -> None:
     assert far.verdicts()[-1][1] == Verdict.PARKED
     held = agent.reading.record("equipment", "press-1").register(PERSON)
     assert "fixed" in str([e.body_bytes for e in held.siblings + held.parked])
+
+
+def test_an_old_verdict_of_one_lane_does_not_replace_a_newer_of_another() -> None:
+    """✗ the last that comes is the last that was said: applied, and waits for ever."""
+    hub, agent, other = site("hub", "a", "b")
+    other.report(RED, "leak")
+    meet(other, agent, hub=hub)
+    far = open_node("hub", "far", clock=hub.clock)  # a hub that does not know what b wrote
+    agent.write(lambda tx: down.adopt(tx, "far"))
+    agent.report(GREEN, "fixed")
+    push(agent, far)
+    old = chunk(far, agent)
+    push(other, far)
+    take(agent, chunk(far, agent, lane=CONTROL))
+    take(agent, old)
+    assert [note.verdict for note in old.verdicts] == [Verdict.PARKED]
+    assert agent.verdicts() == []
 
 
 def test_own_writes_stay_shown_while_a_long_backlog_arrives() -> None:
