@@ -30,7 +30,9 @@ from tests.simulation.timeline import START_MS
 
 PERSON_MS = 2_000  # between two acts of people
 BOOKINGS_MAX = 70
-LAST_MOMENT_MS = (-500, 2_500)  # before and after a hold runs out, as far as its author can know
+LAST_MOMENT_MS = (-500, 2_500)  # before and after a hold runs out, as the hub said it would
+LOOK_MS, LOOKS_MAX = 2_000, 10  # between two looks whether a hold was given, and how many
+HOLD_S_MAX = 25
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 FAR_MS = 35 * DAY_MS  # when a booking comes near enough for everybody to hear of it
@@ -106,7 +108,7 @@ class Bookers:
             resources=self._wanted(),
             start=instants.text(start_ms),
             minutes=minutes,
-            hold_s=chance.choice((None, None, chance.randint(1, 25))),
+            hold_s=chance.choice((None, chance.randint(1, HOLD_S_MAX))),
             alternatives=chance.choice((0, 0, 3)),
             anyway=self._insists(),
         )
@@ -114,9 +116,9 @@ class Bookers:
         call: Any = _call(booking_id)
         given = {"call": call, "asked": asked, "site": node.site, "booking_id": booking_id}
         self._write(node, lambda tx: create(tx, **given))
-        if asked.hold_s is not None and node is not self._hub:
-            late_ms = asked.hold_s * 1000 + chance.randint(*LAST_MOMENT_MS)
-            node.after(late_ms, "confirms late", lambda: self._confirm_late(node, booking_id))
+        if asked.hold_s is not None:
+            watching = chance.choice(self._agents) if node is self._hub else node
+            self._await_hold(watching, booking_id, LOOKS_MAX)
 
     def _cancel(self, node: Node) -> None:
         booking_id = self._known(node, Status.REQUESTED, Status.HELD, Status.CONFIRMED)
@@ -159,6 +161,22 @@ class Bookers:
         self._write(node, lambda tx: change(tx, call=call, asked=asked, known=known))
 
     # ------------------------------------------------------------------ past the routes
+
+    def _await_hold(self, node: Node, booking_id: str, looks: int) -> None:
+        """Wait until the hub gave a hold: from then on its time runs, not from the request."""
+        if looks:
+            node.after(LOOK_MS, "awaits", lambda: self._look_at_hold(node, booking_id, looks - 1))
+
+    def _look_at_hold(self, node: Node, booking_id: str, looks: int) -> None:
+        held = bookings.shown(node.reading().record("booking", booking_id))
+        if held is None or held.status is Status.REQUESTED:
+            self._await_hold(node, booking_id, looks)
+        elif held.status is Status.HELD and held.held_until_ms is not None:
+            left_ms = held.held_until_ms - self._hub.clock.now_ms()
+            if left_ms > HOLD_S_MAX * 1000:  # the hub's clock was set back: nobody waits a day
+                return
+            late_ms = max(0, left_ms + self._chance.randint(*LAST_MOMENT_MS))
+            node.after(late_ms, "confirms late", lambda: self._confirm_late(node, booking_id))
 
     def _confirm_late(self, node: Node, booking_id: str) -> None:
         """Confirm a hold as it runs out, just after a colleague asked for its time."""

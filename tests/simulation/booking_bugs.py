@@ -368,7 +368,7 @@ BOOKING_BUGS = (
     # Capacity at each instant, all or none
     _bug("one place too many is given", "capacity", "rules", planted=partial(Planted, OneTooMany)),
     _bug(
-        "bookings that are touched count", "rules", planted=partial(Planted, CountsTouched), first=6
+        "bookings that are touched count", "rules", planted=partial(Planted, CountsTouched), first=2
     ),
     _bug(
         "buffers are overlooked",
@@ -376,11 +376,13 @@ BOOKING_BUGS = (
         "rules",
         "alternatives",
         planted=partial(Planted, seen=without_buffers),
+        first=4,
     ),
     _bug(
         "it looks at an older copy",
         "capacity",
         "rules",
+        "alternatives",
         planted=partial(Planted, seen=an_older_copy),
     ),
     _bug("half a group is booked", "all or none", planted=partial(Planted, HalfAGroup)),
@@ -389,7 +391,7 @@ BOOKING_BUGS = (
         "a hold that ran out still blocks",
         "rules",
         planted=partial(Planted, seen=looking_at(0), expires=False),
-        first=17,
+        first=3,
     ),
     _bug(
         "a live hold does not block",
@@ -398,7 +400,13 @@ BOOKING_BUGS = (
         "alternatives",
         planted=partial(Planted, seen=looking_at(FOREVER_MS)),
     ),
-    _bug("a late hold is confirmed unseen", "capacity", "rules", planted=partial(Planted, Rash)),
+    _bug(
+        "a late hold is confirmed unseen",
+        "capacity",
+        "rules",
+        planted=partial(Planted, Rash),
+        first=3,
+    ),
     # Once and for all
     _bug(
         "it is decided again after a correction",
@@ -412,9 +420,9 @@ BOOKING_BUGS = (
         "a move gives up the old time first",
         "old slot",
         planted=partial(Planted, FreesFirst),
-        first=9,
+        first=2,
     ),
-    _bug("a stale move moves", "rules", planted=partial(Planted, MovesStale)),
+    _bug("a stale move moves", "rules", planted=partial(Planted, MovesStale), first=4),
     _bug(
         "a cancel that came first is forgotten",
         "cancel is final",
@@ -444,6 +452,6 @@ BOOKING_BUGS = (
         "told",
         "converged",
         clerk=Clerk(turn=lambda _tx: False),
-        first=6,
+        first=1,
     ),
 )

@@ -114,7 +114,7 @@ class BookingWorld(World):
 
     def run(self) -> None:
         """As in any world; and everybody whom it concerns knows what was decided."""
-        self.timeline.at(OPENED_MS, "world", "opens", self._bookers.open_up)
+        self.timeline.at(OPENED_MS, "world", "opens", self._open)
         super().run()
         self.diary.kept(self.hub)
         self._compare_places()
@@ -124,6 +124,12 @@ class BookingWorld(World):
         self._compare_shown(self.hub)
 
     # ------------------------------------------------------------------ what happens
+
+    def _open(self) -> None:
+        """Write down what can be booked, until that lasts: the hub may be down, or fail at it."""
+        if not self.diary.shelf.limits:
+            self._bookers.open_up()
+            self.timeline.at(OPENED_MS, "world", "opens", self._open)
 
     def _live(self, left: int) -> None:
         if self._faults_chance.random() < 1 / STRIKE_EVERY:
