@@ -91,8 +91,9 @@ def take(tx: Transaction, down: Down) -> int:
     if down.position < lane.cursor:
         return lane.cursor  # an old frame come again: everything in it is older than what is held
     db = tx.db  # all that this group wrote before is in it; what follows gathers until the flush
-    # Each lane tells all verdicts. One that was followed further has told these, and what the hub
-    # said since: an older verdict must not come over a newer one, for it may be the last to come.
+    # Each lane tells all verdicts. One that was followed beyond this chunk's snapshot told these,
+    # and what the hub said since: an older verdict that came over a newer one might be the last to
+    # come. (Followed to the middle of a younger snapshot, that lane goes on and tells them anew.)
     is_told = any(other.cursor > down.position for other in followed.values())
     notes = () if is_told else down.verdicts
     refused = [event for note in notes if (event := _note_verdict(tx, note))]
