@@ -18,7 +18,7 @@ from agent.news import News, Statuses
 from shared.api import pauses
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Task
-from shared.core.lifecycle import Signal, Status
+from shared.core.lifecycle import ENDED, Signal, Status
 from shared.replica import Replica
 from shared.store.transaction import Change
 
@@ -132,7 +132,8 @@ class Intake:
         self.backlog.heard(task.id, task.status, now_ms)
         self._close.pop(task.id, None)
         if not claim.is_held(task, node):
-            self.backlog.leave(task.id, now_ms)
+            if task.status not in ENDED:  # else it has left by what was heard
+                self.backlog.leave(task.id, now_ms)
         elif task.spec.group is not None:
             key = (task.site, task.spec.group)
             self.backlog.join(task.id, key, task.created_ms, now_ms)

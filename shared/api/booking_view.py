@@ -14,7 +14,7 @@ from shared.core.booking.reason import Reason
 from shared.core.booking.resource import Resource
 from shared.core.booking.slot import Slot
 from shared.core.booking.status import Status
-from shared.core.clock import Stamp, at_ms
+from shared.core.clock import at_ms
 from shared.core.event import device_of
 from shared.core.kinds import booking as bookings
 from shared.core.kinds.booking import Asked
@@ -162,8 +162,8 @@ def view(record: Record, known: Mapping[str, Resource]) -> BookingView | None:
         reasons=last.reasons if last and is_refused else (),
         alternatives=last.alternatives if last and is_refused else [],
         requests=requests,
-        created_at=instants.text(at_ms(Stamp(min(stamps)))),
-        updated_at=instants.text(at_ms(Stamp(max(stamps)))),
+        created_at=instants.text(at_ms(min(stamps))),
+        updated_at=instants.text(at_ms(max(stamps))),
         etag=records.etag(record),
     )
 

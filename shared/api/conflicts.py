@@ -23,7 +23,7 @@ from shared.core import instants
 from shared.core import record as records
 from shared.core import register as registers
 from shared.core import vector as vectors
-from shared.core.clock import Stamp, at_ms
+from shared.core.clock import at_ms
 from shared.core.event import Dot, Event, device_of
 from shared.core.kinds import KINDS
 from shared.core.policy import choose
@@ -175,7 +175,7 @@ def _view(reading: Reading, row: _Row) -> Conflict:
 
 def _sibling(reading: Reading, event: Event, value: Any) -> Sibling:
     header = event.header
-    written_ms = at_ms(Stamp(header.at))
+    written_ms = at_ms(header.at)
     rows = reading.query(RECEIVED, header.origin, header.seq)
     received_ms = rows[0][0] if rows else None  # an agent may know it from a snapshot only
     return Sibling(

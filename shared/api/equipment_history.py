@@ -11,7 +11,7 @@ from shared.api.pages import LIMIT_DEFAULT, Cursor, Limit, read_cursor, write_cu
 from shared.api.problem import not_found
 from shared.api.route import Answer, Call, json
 from shared.core import instants
-from shared.core.clock import Stamp, at_ms, from_ms
+from shared.core.clock import at_ms, from_ms
 from shared.core.event import Dot, Event, device_of
 from shared.core.kinds import KINDS
 from shared.core.kinds.equipment import MACHINE
@@ -143,7 +143,7 @@ def _view(reading: Reading, entry: Entry) -> HistoryEntry:
     value = _value(entry.event)
     return HistoryEntry(
         dot=entry.event.dot,
-        at=instants.text(at_ms(Stamp(header.at))),
+        at=instants.text(at_ms(header.at)),
         received_at=instants.text(entry.received_ms),
         clock=header.clock,
         state=value.get("state"),

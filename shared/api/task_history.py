@@ -12,7 +12,7 @@ import msgspec
 
 from shared.core import event as events
 from shared.core import instants
-from shared.core.clock import Stamp, at_ms
+from shared.core.clock import at_ms
 from shared.core.event import Event
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import (
@@ -154,7 +154,7 @@ def _change(entry: Entry) -> TaskChange | None:
     status, attempt, reason = _said(entry)
     return TaskChange(
         dot=entry.event.dot,
-        at=instants.text(at_ms(Stamp(header.at))),
+        at=instants.text(at_ms(header.at)),
         actor=header.actor,
         device=events.device_of(header.origin),
         status=status.value if status else None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from shared.core.clock import ClockTrust, Stamp
+from shared.core.clock import Stamp
 from shared.core.vector import Origin, Vector
 from shared.errors import BadFrame
 
@@ -47,7 +47,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     v: int
     origin: str
     seq: int
-    at: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a column holds
+    at: Annotated[Stamp, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a column holds
     clock: str
     site: str
     kind: str
@@ -92,7 +92,7 @@ def make(
     origin: Origin,
     seq: int,
     at: Stamp,
-    clock: ClockTrust,
+    clock: str,
     site: str,
     kind: str,
     subject: str,
@@ -102,13 +102,13 @@ def make(
     body: Any,
     flags: int = 0,
 ) -> Event:
-    """Encode a new event; ``body`` is a Struct or a plain value."""
+    """Encode a new event; ``clock`` is a ``ClockTrust``'s value, ``body`` a Struct or plain."""
     header = Header(
         v=VERSION,
         origin=origin,
         seq=seq,
         at=at,
-        clock=clock.value,
+        clock=clock,
         site=site,
         kind=kind,
         subject=subject,

@@ -83,11 +83,8 @@ def vector(record: Record) -> Vector:
 
 def newest(record: Record) -> Stamp:
     """Return when a record changed last; 0: nothing shows in it."""
-    at = 0
-    for register in record.registers.values():
-        for event in register.siblings:
-            at = max(at, event.header.at)
-    return Stamp(at)
+    held = record.registers.values()
+    return max([e.header.at for one in held for e in one.siblings], default=Stamp(0))
 
 
 def latest(register: Register) -> Event | None:

@@ -3,7 +3,7 @@
 import sqlite3
 
 from shared.core import record as records
-from shared.core.clock import Stamp, at_ms
+from shared.core.clock import at_ms
 from shared.core.ids import conflict_id
 from shared.core.kinds.kind import Kind
 from shared.core.policy import Policy, choose
@@ -70,11 +70,11 @@ def derive(
         by_person = last and (last.header.origin, last.header.seq) not in was
         row_id = conflict_id(record.site, record.kind, record.subject, name)
         who = last.header.actor if last and by_person else None
-        when = at_ms(Stamp(last.header.at)) if last and by_person else None
+        when = at_ms(last.header.at) if last and by_person else None
         db.execute(CLOSE, (row_id, who, when, position))
         return row_id
     row_id = conflict_id(record.site, record.kind, record.subject, name)
-    since = max(at_ms(Stamp(e.header.at)) for e in now.siblings + now.parked)
+    since = max(at_ms(e.header.at) for e in now.siblings + now.parked)
     db.execute(OPEN, (row_id, record.site, record.kind, record.subject, name, since, position))
     return row_id
 

@@ -12,7 +12,6 @@ import msgspec
 from shared.core import event as events
 from shared.core import register as registers
 from shared.core import vector as vectors
-from shared.core.clock import Stamp
 from shared.core.event import Event
 from shared.core.kinds import KINDS, record_kind
 from shared.core.vector import Vector
@@ -173,7 +172,7 @@ def _take_register(
     tx.set_base(key, state.name, state.state, position)
     kind = KINDS.get(state.kind)
     for event in base.siblings + base.parked:
-        tx.observe(Stamp(event.header.at))
+        tx.observe(event.header.at)
         _hear(tx, db, held.id, event)
         if kind is not None and event in base.siblings:
             tx.applied(event)

@@ -136,7 +136,7 @@ class Transaction(Reading):
         super().__init__(db)
         self.node = node
         self.now_ms = now_ms
-        self._trust = trust
+        self._trust = trust.value
         self._cache = cache
         self._newest = newest
         self._held: dict[Key, Held] = {}
@@ -342,7 +342,7 @@ class Transaction(Reading):
         if not held.record.site and header.site == log.site:  # else refused: it names no site
             self.set_site(key, header.site)
         self._set_log(Log(log.id, log.name, log.site, header.seq, digest, log.acked, log.own))
-        stamp = Stamp(header.at)
+        stamp = header.at
         if log.own != nodes.OWN_NOW:
             stamp = clock.observe(counts.stamp, stamp, received_ms)
         if stamp > counts.stamp:
@@ -405,10 +405,11 @@ class Transaction(Reading):
             event: The event.
             body: Its body; None: it has to be decoded.
         """
-        key = (record_kind(event.header.kind), event.header.subject)
-        kind = KINDS.get(key[0])
-        if kind is not None:
-            self._gathered.side_rows += [(key, side) for side in kind.side_rows(event, body)]
+        name = record_kind(event.header.kind)
+        kind = KINDS.get(name)
+        if kind is not None and kind.side_tables:
+            key = (name, event.header.subject)
+            self._gathered.side_rows.extend((key, side) for side in kind.side_rows(event, body))
 
     def count_parked(self, change: int) -> None:
         """Count events that may be judged again."""

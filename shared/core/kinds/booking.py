@@ -29,7 +29,7 @@ from shared.core.booking.reason import Reason, Rule
 from shared.core.booking.series import Wall
 from shared.core.booking.slot import Slot
 from shared.core.booking.status import Status
-from shared.core.clock import Stamp, at_ms
+from shared.core.clock import at_ms
 from shared.core.event import Dot, Event, device_of
 from shared.core.ids import UUID7_PATTERN, Name, Uuid7
 from shared.core.kinds.kind import Counter, Kind, Lane, Row, SideRow, Table
@@ -320,7 +320,7 @@ def _when(event: Event) -> tuple[int, Dot]:
 
 
 def _ms(event: Event) -> int:
-    return at_ms(Stamp(event.header.at))
+    return at_ms(event.header.at)
 
 
 # ------------------------------------------------------------------ the kind

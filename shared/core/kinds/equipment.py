@@ -222,8 +222,8 @@ def _report_view(pair: tuple[Event, Report] | None) -> ReportView | None:
     return ReportView(report.state, event.header.actor, _time(event.header.at))
 
 
-def _time(stamp: int) -> str:
-    return instants.text(at_ms(Stamp(stamp)))
+def _time(stamp: Stamp) -> str:
+    return instants.text(at_ms(stamp))
 
 
 # ------------------------------------------------------------------ the kind
@@ -272,7 +272,7 @@ def _row(record: Record) -> Row:
         name(record),
         top[1].state.value if top else None,
         top[1].reason if top else None,
-        at_ms(Stamp(top[0].header.at)) if top else None,
+        at_ms(top[0].header.at) if top else None,
         msgspec.json.encode(attributes(record)).decode(),
         0 if exists(record) else 1,
     )

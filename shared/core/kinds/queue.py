@@ -10,7 +10,7 @@ import msgspec
 
 from shared.core import instants
 from shared.core import record as records
-from shared.core.clock import Stamp, at_ms
+from shared.core.clock import at_ms
 from shared.core.event import Event
 from shared.core.ids import Name, is_name
 from shared.core.kinds.kind import Kind, Lane, Row, SideRow, Table
@@ -74,7 +74,7 @@ def view(record: Record) -> Queue:
         paused=said.paused,
         reason=said.reason,
         actor=last.header.actor if last else None,
-        at=instants.text(at_ms(Stamp(last.header.at))) if last else None,
+        at=instants.text(at_ms(last.header.at)) if last else None,
         etag=records.etag(record),
     )
 

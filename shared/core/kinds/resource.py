@@ -19,7 +19,7 @@ from shared.core.booking.calendar import Calendar
 from shared.core.booking.groups import Group
 from shared.core.booking.resource import Resource
 from shared.core.booking.rules import Hours, Limits
-from shared.core.clock import Stamp, at_ms
+from shared.core.clock import at_ms
 from shared.core.event import Event
 from shared.core.kinds.kind import Kind, Lane, Row, SideRow, Table
 from shared.core.policy import Policy
@@ -124,7 +124,6 @@ def read(record: Record) -> Bookable | None:
     if GROUP not in bodies and HOURS not in bodies:
         return None  # its first event came without the rest
     named = _named(bodies[NAME]) if NAME in bodies else Named(None, None)
-    newest = max(e.header.at for r in record.registers.values() for e in r.siblings)
     is_group = GROUP in bodies
     limits = _limits(bodies[LIMITS]) if LIMITS in bodies else Limits()
     return Bookable(
@@ -136,8 +135,8 @@ def read(record: Record) -> Bookable | None:
         limits=None if is_group else limits,
         group=_group(bodies[GROUP]) if is_group else None,
         holidays=_holidays(bodies[HOLIDAYS]) if HOLIDAYS in bodies else None,
-        created_ms=at_ms(Stamp(created.header.at)),
-        updated_ms=at_ms(Stamp(newest)),
+        created_ms=at_ms(created.header.at),
+        updated_ms=at_ms(records.newest(record)),
     )
 
 

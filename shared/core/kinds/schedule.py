@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from shared.core import record as records
-from shared.core.clock import Stamp, at_ms
+from shared.core.clock import at_ms
 from shared.core.event import Event
 from shared.core.kinds.kind import Kind, Lane, Row, SideRow, Table
 from shared.core.policy import Policy
@@ -105,14 +105,13 @@ def read(record: Record) -> Schedule | None:
     if retired is not None and _retired(retired.body_bytes).retired:
         return None
     paused = records.latest(record.register(PAUSED))
-    newest = max(e.header.at for r in record.registers.values() for e in r.siblings)
     return Schedule(
         id=record.subject,
         site=record.site,
         plan=_plan(planned.body_bytes),
         paused=paused is not None and _paused(paused.body_bytes).paused,
-        created_ms=at_ms(Stamp(created.header.at)),
-        updated_ms=at_ms(Stamp(newest)),
+        created_ms=at_ms(created.header.at),
+        updated_ms=at_ms(records.newest(record)),
     )
 
 

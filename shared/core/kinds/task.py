@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from shared.core import record as records
-from shared.core.clock import Stamp, at_ms
+from shared.core.clock import at_ms
 from shared.core.event import Event, device_of
 from shared.core.ids import Name
 from shared.core.kinds.task_spec import Edge, Priority, Spec
@@ -363,7 +363,7 @@ def submitted(record: Record, spec: Spec, seat: Seat = NOBODY) -> Task:
         progress=None,
         priority=spec.priority,
         cancel_asked=False,
-        created_ms=at_ms(Stamp(first.header.at)),
+        created_ms=at_ms(first.header.at),
         updated_ms=at_ms(records.newest(record)),
         seat=seat,
     )
@@ -407,7 +407,7 @@ def _decode(record: Record) -> Task | None:
         progress=progress,
         priority=asked.priority if asked else spec.priority,
         cancel_asked=_is_cancel_asked(record),
-        created_ms=at_ms(Stamp(submitted.header.at)),
+        created_ms=at_ms(submitted.header.at),
         updated_ms=at_ms(records.newest(record)),
         recall=_recall_of(record, seat.allocation),
         start_asked=asked_start.claim if asked_start else None,
