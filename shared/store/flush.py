@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from shared.core import register as registers
 from shared.core.kinds import KINDS, lane_of
 from shared.core.kinds.kind import Row, SideRow, Table
@@ -20,6 +22,18 @@ Key = tuple[str, str]
 UPDATE_LOG = sql("UPDATE origins SET head = $2, hash = $3, acked = $4, own = $5 WHERE id = $1")
 
 
+class Touched(msgspec.Struct, frozen=True, gc=False):
+    """A record that has changed.
+
+    Attributes:
+        before: As it was at the last flush.
+        moved: Position of the last change of each register that has changed.
+    """
+
+    before: Held
+    moved: dict[str, int]
+
+
 @dataclass
 class Gathered:
     """Changes not written yet.
@@ -29,11 +43,10 @@ class Gathered:
         told: The same of events refused or parked, of which the author is told.
         history: Of each event, when it was written: record, stamp, entry.
         side_rows: Rows of second tables, of events that count, with their records.
-        registers: Of each changed record, position of the last change of each changed register.
         bases: Registers as the hub told them, packed, with the hub's position.
         sites: Records that learned their site after they got their row.
         logs: Names of changed logs.
-        before: Each touched record as it was at the last flush.
+        records: What has become of each record that was touched.
         size: Bytes of the events; what a write that failed had added stays counted.
     """
 
@@ -41,17 +54,16 @@ class Gathered:
     told: list[tuple[Any, ...]] = field(default_factory=list)
     history: list[tuple[int, int, int]] = field(default_factory=list)
     side_rows: list[tuple[Key, SideRow]] = field(default_factory=list)
-    registers: dict[Key, dict[str, int]] = field(default_factory=dict)
     bases: dict[tuple[Key, str], tuple[bytes, int]] = field(default_factory=dict)
     sites: dict[Key, str] = field(default_factory=dict)
     logs: set[str] = field(default_factory=set)
-    before: dict[Key, Held] = field(default_factory=dict)
+    records: dict[Key, Touched] = field(default_factory=dict)
     size: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.journal or self.told or self.logs or self.before)
+        return not (self.journal or self.told or self.logs or self.records)
 
     @property
     def lengths(self) -> tuple[int, int, int, int]:
@@ -98,7 +110,7 @@ def write(
         hub: Name of this node; None: it is an agent.
         now_ms: Wall clock, Unix ms.
     """
-    rows.insert_new(db, (held[key] for key in gathered.before if held[key].is_new))
+    rows.insert_new(db, (held[key] for key in gathered.records if held[key].is_new))
     if gathered.journal:
         db.executemany(journal.INSERT_SILENT, gathered.journal)
     if gathered.told:
@@ -112,7 +124,9 @@ def write(
     _write_side_rows(db, gathered, tally)
     tally.write(db)
     if hub is not None:
-        changed = {key: max(moved.values()) for key, moved in gathered.registers.items()}
+        changed = {
+            key: max(one.moved.values()) for key, one in gathered.records.items() if one.moved
+        }
         scope.enter(db, held, changed, hub=hub, now_ms=now_ms)
     for log in logs:
         db.execute(UPDATE_LOG, (log.id, log.head, log.hash, log.acked, log.own))
@@ -121,9 +135,9 @@ def write(
 
 def _write_registers(db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]) -> None:
     shown = []
-    for key, moved in gathered.registers.items():
+    for key, touched in gathered.records.items():
         mine, lane = held[key], int(lane_of(key[0]))
-        for name, position in moved.items():
+        for name, position in touched.moved.items():
             packed = registers.pack(mine.record.register(name))
             # Not bytes: see ``Transaction.store_event``.
             shown.append((mine.id, name, lane, position, bytearray(packed)))
@@ -147,12 +161,12 @@ def _write_typed_rows(
 ) -> dict[Key, Row]:
     batches: dict[Table, list[typed.Change]] = {}
     made: dict[Key, Row] = {}
-    for key in gathered.registers:
+    for key, touched in gathered.records.items():
         kind = KINDS.get(key[0])
-        if kind is None:
+        if kind is None or not touched.moved:
             continue
         made[key] = kind.row(held[key].record)
-        before = gathered.before[key]
+        before = touched.before
         old = before.row
         if old is None and not before.is_new:
             old = typed.standing(db, kind.table, made[key][: kind.table.key])
@@ -169,8 +183,8 @@ def _write_side_rows(db: sqlite3.Connection, gathered: Gathered, tally: Tally) -
     added: dict[Table, list[Row]] = {}
     others: dict[Table, list[Row]] = {}
     for key, side in gathered.side_rows:
-        before = gathered.before.get(key)
-        batches = added if before is not None and before.is_new else others
+        touched = gathered.records.get(key)
+        batches = added if touched is not None and touched.before.is_new else others
         batches.setdefault(side.table, []).append(side.row)
     for table, batch in added.items():
         typed.add(db, table, batch, tally)
@@ -182,12 +196,12 @@ def _derive_conflicts(
     db: sqlite3.Connection, gathered: Gathered, held: Mapping[Key, Held]
 ) -> list[str]:
     found = []
-    for key, moved in gathered.registers.items():
+    for key, touched in gathered.records.items():
         kind = KINDS.get(key[0])
-        for name, position in moved.items():
+        for name, position in touched.moved.items():
             if kind is None or kind.policy(name) is None:
                 continue
-            before = gathered.before[key].record.register(name)
+            before = touched.before.record.register(name)
             conflict = conflicts.derive(db, kind, held[key].record, name, before, position)
             if conflict is not None:
                 found.append(conflict)

@@ -6,6 +6,7 @@ import msgspec
 
 from shared.core import chain
 from shared.core.clock import Stamp
+from shared.core.vector import Origin
 from shared.store.database import sql
 
 OWN_NOW, OWN_ONCE, OTHER = 1, 2, 0
@@ -48,7 +49,7 @@ class Node(msgspec.Struct, frozen=True):
     next_record: int
     parked: int
     logs: dict[str, Log]
-    writes: dict[str, str]
+    writes: dict[str, Origin]
 
     @property
     def is_hub(self) -> bool:
@@ -89,7 +90,7 @@ def load(db: sqlite3.Connection) -> Node | None:
         next_record=next_record,
         parked=parked,
         logs=logs,
-        writes={log.site: log.name for log in logs.values() if log.own == OWN_NOW},
+        writes={log.site: Origin(log.name) for log in logs.values() if log.own == OWN_NOW},
     )
 
 

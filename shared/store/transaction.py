@@ -26,13 +26,13 @@ from shared.core.event import Event
 from shared.core.kinds import KINDS, record_kind
 from shared.core.record import Record
 from shared.core.register import Register
-from shared.core.vector import Origin, Vector
+from shared.core.vector import Vector
 from shared.errors import Refused, TooLarge
 from shared.store import flush, journal
 from shared.store import node as nodes
 from shared.store import records as rows
 from shared.store.database import sql
-from shared.store.flush import Gathered, Key
+from shared.store.flush import Gathered, Key, Touched
 from shared.store.journal import Tail, Verdict
 from shared.store.node import Log, Node
 from shared.store.records import Held, Newest
@@ -137,6 +137,7 @@ class Transaction(Reading):
         self.node = node
         self.now_ms = now_ms
         self._trust = trust.value
+        self._own_verdict = Verdict.APPLIED if node.is_hub else Verdict.PENDING
         self._cache = cache
         self._newest = newest
         self._held: dict[Key, Held] = {}
@@ -198,17 +199,17 @@ class Transaction(Reading):
         Raises:
             Refused: The record belongs to another site, or this node has no log there.
         """
-        key = (record_kind(kind), subject)
-        record = self.row(key).record
-        if record.site and record.site != site:
-            raise Refused(f"{subject} belongs to site {record.site}, not {site}")
         origin = self.node.writes.get(site)
         if origin is None:
             raise Refused(f"this node does not serve site {site}")
         log = self._logs[origin]
-        current = record.register(register)
+        key = (record_kind(kind), subject)
+        held = self._sited(key, site, log)
+        if held.record.site != site:
+            raise Refused(f"{subject} belongs to site {held.record.site}, not {site}")
+        current = held.record.register(register)
         event = events.make(
-            origin=Origin(origin),
+            origin=origin,
             seq=log.head + 1,
             at=clock.tick(self._counts.stamp, self.now_ms),
             clock=self._trust,
@@ -224,10 +225,9 @@ class Transaction(Reading):
         self._written.add(origin)
         if event.size > events.BODY_BYTES_MAX:
             raise TooLarge(f"a change of {event.size} bytes; at most {events.BODY_BYTES_MAX}")
-        verdict = Verdict.APPLIED if self.node.is_hub else Verdict.PENDING
-        entry = self.store_event(event, verdict)
-        self.set_register(key, register, registers.fold(current, event), entry)
-        self.applied(event, body)
+        entry = self._store(event, held, log, self._own_verdict)
+        self._show(key, held, register, registers.fold(current, event), entry)
+        self._derive(key, event, body)
         return event
 
     def begin_part(self) -> None:
@@ -287,11 +287,16 @@ class Transaction(Reading):
         A record gets its site from its first event.
         """
         header = event.header
-        key = (record_kind(header.kind), header.subject)
-        held = self.row(key)
         log = self._logs[header.origin]
+        held = self._sited((record_kind(header.kind), header.subject), header.site, log)
+        return self._store(event, held, log, verdict, reason)
+
+    def _store(
+        self, event: Event, held: Held, log: Log, verdict: Verdict, reason: str | None = None
+    ) -> int:
+        header = event.header
         digest = chain.link(log.hash, event.header_bytes, event.body_bytes)
-        entry = self._enter(event, key, held, log, digest, self.now_ms)
+        entry = self._enter(event, held, log, digest, self.now_ms)
         row = (
             entry,
             log.id,
@@ -325,22 +330,30 @@ class Transaction(Reading):
         self._counts.next_record = max(self._counts.next_record, tail.record + 1)
         self._counts.position = tail.entry - 1
         log = self._logs[header.origin]
-        self._enter(event, key, held, log, tail.hash, tail.received_ms)
-        current = self.register(key, header.register)
-        self.set_register(key, header.register, registers.fold(current, event), tail.entry)
-        self.applied(event)
+        held = self._sited(key, header.site, log)
+        self._enter(event, held, log, tail.hash, tail.received_ms)
+        current = held.record.register(header.register)
+        self._show(key, held, header.register, registers.fold(current, event), tail.entry)
+        self._derive(key, event, None)
 
-    def _enter(
-        self, event: Event, key: Key, held: Held, log: Log, digest: bytes, received_ms: int
-    ) -> int:
-        """Move on by the next event of a log: its head, the site of its record, our clock.
+    def _sited(self, key: Key, site: str, log: Log) -> Held:
+        """Return a record for which a log has an event: the first one gives it its site.
+
+        One that names another site than its log's will be refused, and gives none.
+        """
+        held = self.row(key)
+        if held.record.site or site != log.site:
+            return held
+        self.set_site(key, site)
+        return self.row(key)
+
+    def _enter(self, event: Event, held: Held, log: Log, digest: bytes, received_ms: int) -> int:
+        """Move on by the next event of a log: its head, its record's history, our clock.
 
         Returns:
             Its entry.
         """
         header, counts, gathered = event.header, self._counts, self._gathered
-        if not held.record.site and header.site == log.site:  # else refused: it names no site
-            self.set_site(key, header.site)
         self._set_log(Log(log.id, log.name, log.site, header.seq, digest, log.acked, log.own))
         stamp = header.at
         if log.own != nodes.OWN_NOW:
@@ -354,23 +367,17 @@ class Transaction(Reading):
 
     def set_register(self, key: Key, name: str, register: Register, position: int) -> None:
         """Change what a register shows, at a position of this node."""
-        held = self.row(key)
-        gathered = self._gathered
-        former = gathered.before.get(key)
-        if former is None:
-            former = held
-            self._put(gathered.before, key, held)
-        moved = gathered.registers.get(key)
-        if moved is None:
-            moved = {}
-            self._put(gathered.registers, key, moved)
-        before = former.record.registers.get(name)
+        self._show(key, self.row(key), name, register, position)
+
+    def _show(self, key: Key, held: Held, name: str, register: Register, position: int) -> None:
+        touched = self._touch(key, held)
+        before = touched.before.record.registers.get(name)
         if registers.is_disputed(register) or (before and registers.is_disputed(before)):
             self._must_follow = True  # each state that is committed leaves its conflicts and losses
         record = records.with_register(held.record, name, register, held.record.site)
         self._put(self._held, key, Held(held.id, record, held.is_new))
         self._put(self._changes, key, position)
-        self._put(moved, name, position)
+        self._put(touched.moved, name, position)
 
     def set_base(self, key: Key, name: str, packed: bytes, hub_position: int) -> None:
         """Remember a register as the hub told it; the register must be shown already."""
@@ -395,8 +402,15 @@ class Transaction(Reading):
 
     def touch(self, key: Key) -> None:
         """Have a record's row written, though perhaps nothing that it shows has changed."""
-        if key not in self._gathered.before:
-            self._put(self._gathered.before, key, self.row(key))
+        self._touch(key, self.row(key))
+
+    def _touch(self, key: Key, held: Held) -> Touched:
+        """Return what has become of a record since the last flush."""
+        touched = self._gathered.records.get(key)
+        if touched is None:
+            touched = Touched(held, {})
+            self._put(self._gathered.records, key, touched)
+        return touched
 
     def applied(self, event: Event, body: msgspec.Struct | None = None) -> None:
         """Derive side rows from an event that counts.
@@ -405,11 +419,12 @@ class Transaction(Reading):
             event: The event.
             body: Its body; None: it has to be decoded.
         """
-        name = record_kind(event.header.kind)
-        kind = KINDS.get(name)
+        self._derive((record_kind(event.header.kind), event.header.subject), event, body)
+
+    def _derive(self, key: Key, event: Event, body: msgspec.Struct | None) -> None:
+        kind = KINDS.get(key[0])
         if kind is not None and kind.side_tables:
-            key = (name, event.header.subject)
-            self._gathered.side_rows.extend((key, side) for side in kind.side_rows(event, body))
+            self._gathered.side_rows += [(key, side) for side in kind.side_rows(event, body)]
 
     def count_parked(self, change: int) -> None:
         """Count events that may be judged again."""
@@ -481,14 +496,14 @@ class Transaction(Reading):
         """Write what has gathered: each record once. What it wrote can still be undone."""
         self._begin()
         gathered, self._gathered = self._gathered, Gathered()
-        held = {key: self.row(key) for key in gathered.before}
+        held = {key: self.row(key) for key in gathered.records}
         self._newest.note(mine for mine in held.values() if mine.is_new)
         logs = [self._logs[name] for name in gathered.logs if name in self._logs]
         hub = self.node.device if self.node.is_hub else None
         written = flush.write(self._db, gathered, held, logs, hub=hub, now_ms=self.now_ms)
-        for key, before in gathered.before.items():
+        for key, touched in gathered.records.items():
             mine = held[key]
-            row = written.rows.get(key, before.row)
+            row = written.rows.get(key, touched.before.row)
             self._put(self._held, key, Held(mine.id, mine.record, row=row))
         for conflict in written.conflicts:
             self._put(self._changes, ("conflict", conflict), self._counts.position)
