@@ -50,12 +50,10 @@ def run_and_kill(folder: Path, after: int) -> list[tuple[str, int]]:
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            words = line.split()
-            if words[0] == "done":
-                given.append((words[1], int(words[2])))
-                if len(given) == after:
-                    process.kill()
-            elif after == 0:
+            match line.split() if line.endswith("\n") else []:  # the last one may be torn
+                case ["done", origin, seq]:
+                    given.append((origin, int(seq)))
+            if len(given) == after:
                 process.kill()
     finally:
         process.kill()
