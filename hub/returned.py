@@ -1,10 +1,10 @@
 """A device that came back under a new journal: what becomes of the tasks of the old one.
 
 The hub cannot know what the device did with them after the last word it had. A task that declares
-a second run harmless (``requeue``) is given to the device again, unless a former holder has done
-it; any other becomes unknown, for a person to settle. Its allocation stays, so that a late report
-of the old journal finds its claim. What needed a permit and had none was not started: the hub takes
-it back.
+a second run harmless (``requeue``) is taken back, unless a former holder has done it, and dealt as
+any other: to whom its group, what comes after it and the devices allow by now. Any other becomes
+unknown, for a person to settle. Its allocation stays, so that a late report of the old journal
+finds its claim. What needed a permit and had none was not started: the hub takes it back.
 """
 
 import msgspec
@@ -13,21 +13,14 @@ from hub import evidence
 from hub.seats import ACTOR, write_status
 from shared.api import task_events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import (
-    Allocation,
-    Attempt,
-    Outcome,
-    Progress,
-    Seat,
-    Task,
-)
+from shared.core.kinds.task import Attempt, Outcome, Progress, Task
 from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import Signal, Status, move
 from shared.store.transaction import Transaction
 
 BATCH_MAX = 500  # tasks in one transaction
 
-# What acted first: given again, it waits, and is passed over when the waiting ones have their turn.
+# What acted first, so that it is dealt again first.
 UNFINISHED = (Status.RUNNING, Status.CANCELLING, Status.WAITING)
 
 HELD = """SELECT id FROM tasks WHERE device = $1 AND status = $2 AND id > $3 AND seated = 1
@@ -56,12 +49,12 @@ def settle(
         if task is None or task.allocation is None or task.allocation.device != device:
             continue
         if task.allocation.incarnation != incarnation:
-            _settle(tx, task, incarnation)
+            _settle(tx, task)
             settled += 1
     return settled, ids[-1] if len(ids) == BATCH_MAX else None
 
 
-def _settle(tx: Transaction, task: Task, incarnation: str) -> None:
+def _settle(tx: Transaction, task: Task) -> None:
     assert task.allocation is not None
     device = task.allocation.device
     reason = f"{device} came back without the journal of {device}.{task.allocation.incarnation}"
@@ -80,16 +73,8 @@ def _settle(tx: Transaction, task: Task, incarnation: str) -> None:
     if task.status is not Status.WAITING:
         _write(tx, task, move(task.status, Signal.REQUEUE), lost, reason)
     reason = f"{reason}; a second run is harmless"
-    again = Seat(
-        Allocation(tx.node.epoch, task.seat.newest + 1, device, incarnation),
-        task.holders,
-        n=task.seat.newest + 1,
-        moved=(*task.seat.moved, task.allocation.n),
-        over=(*task.seat.over, task.allocation.n),  # the device ends what its last run left
-        reason=reason,
-        anew_ms=task_events.anew_ms(tx, task),
-    )
-    task_events.append(tx, task.id, task.site, "task.allocated", again, ACTOR)
+    # Over: the device has ended what its last run left.
+    task_events.take_back(tx, task, actor=ACTOR, reason=reason, moved=True, over=True)
 
 
 def _ended(task: Task, outcome: Outcome, now_ms: int) -> Attempt | None:

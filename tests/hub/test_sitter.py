@@ -375,8 +375,9 @@ async def test_what_a_lost_journal_had_becomes_unknown_or_is_given_again(hub: Hu
     assert lost.attempt.outcome is Outcome.UNKNOWN
     assert (await hub.node.task(waits)).status is Status.UNKNOWN
 
-    given = await hub.node.task(again)
+    given = await hub.until(lambda t: t.allocation is not None and t.allocation.n == 2, again)
     assert (given.status, given.attempts_made) == (Status.WAITING, 0)
+    assert (given.seat.moved, given.seat.over) == ((1,), (1,))
     assert given.allocation is not None
     assert (given.allocation.n, given.allocation.incarnation) == (2, "bbb")
     assert [a.outcome for a in (await hub.view(again)).attempts] == ["lost"]
@@ -405,8 +406,10 @@ async def test_more_than_one_transaction_of_tasks_are_settled_once_each(
         await node.report(ids[7], Status.RUNNING, number=1)
         sitter = Sitter(node.replica, lambda: frozenset[str](), node.clock, node.clock)
         assert await sitter.device_returned("robot-1", "bbb") == count
-        seats = [(await node.task(task_id)).allocation for task_id in (ids[0], ids[7], ids[-1])]
-        assert [seat.n for seat in seats if seat] == [2 if on_orphan == "requeue" else 1] * 3
+        some = [await node.task(task_id) for task_id in (ids[0], ids[7], ids[-1])]
+        wanted = (None, (1,)) if on_orphan == "requeue" else (1, ())
+        seats = [(one.allocation.n if one.allocation else None, one.seat.moved) for one in some]
+        assert seats == [wanted] * 3
         assert await sitter.device_returned("robot-1", "bbb") == 0
 
 
@@ -427,6 +430,41 @@ async def test_what_a_former_holder_has_done_is_not_given_again_after_a_lost_jou
     await hub.sitter.device_returned("robot-2", "bbb")
     task = await hub.node.task(task_id)
     assert (task.status, task.seat.newest) == (Status.UNKNOWN, 2)
+
+
+async def test_what_is_given_again_after_a_lost_journal_does_not_leave_its_group(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """✗ given back to its device: it runs beside its group, which another has (the simulator)."""
+    agent = open_node(tmp_path, "agent", "robot-2", can_run=lambda _: True)
+    async with agent as robot:
+        wait = {"type": "wait", "payload": {"seconds": 1}}
+        task_id = await robot.submit(**wait, group="ward", on_orphan="requeue")
+        await hub.connect("robot-1")
+        first = await hub.node.submit(group="ward")
+        assert await hub.seated(first) == "robot-1"
+        await carry(robot.replica, hub.node.replica)
+    await hub.connect("robot-2", "bbb")
+    assert await hub.sitter.device_returned("robot-2", "bbb") == 1
+    task = await hub.until(lambda t: t.allocation is not None and t.allocation.n == 1, task_id)
+    assert task.allocation is not None
+    assert task.allocation.device == "robot-1"
+
+
+async def test_what_runs_anew_after_a_lost_journal_has_its_successors_asked_back(hub: Hub) -> None:
+    """Model, dispatch 6: ✗ the successor starts by what the lost run had proved (the simulator)."""
+    await hub.connect("robot-1")
+    first = await hub.node.submit(on_orphan="requeue")
+    await hub.seated(first)
+    await hub.connect("robot-1", "bbb")
+    after = await hub.node.submit(after=[first])
+    await hub.seated(after)
+    assert await hub.sitter.device_returned("robot-1", "bbb") == 1
+    assert (await hub.until(lambda t: t.recall is not None, after)).status is Status.WAITING
+    await hub.settle()
+    assert (await hub.node.task(first)).allocation is None
+    await hub.give_back(after)
+    assert await hub.seated(first) == "robot-1"
 
 
 async def test_a_cancel_asked_of_a_lost_journal_is_done_where_a_second_run_is_harmless(
@@ -467,7 +505,7 @@ async def test_what_an_agent_gave_itself_is_settled_too(hub: Hub, tmp_path: Path
         await carry(robot.replica, hub.node.replica)
     await hub.connect("robot-1", "bbb")
     assert await hub.sitter.device_returned("robot-1", "bbb") == 1
-    task = await hub.node.task(task_id)
+    task = await hub.until(lambda t: t.allocation is not None, task_id)
     assert task.allocation is not None
     assert task.allocation.epoch == hub.node.replica.node.epoch
     assert (task.allocation.n, task.allocation.incarnation) == (1, "bbb")

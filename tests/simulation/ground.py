@@ -76,7 +76,8 @@ class Ground:
         unsaid: Allocations that were taken from a device which had not said that nothing runs
             there, by task; and the attempts under each of which the hub knew the end.
         answers: What a third party told a robot last of a task (None: nothing), and when.
-        intended: Tasks that some robot has been about to start.
+        intended: Claims that robots have been about to start, by task: what the hub hears of such
+            an intent may have acted, though a crash came first.
     """
 
     specs: dict[str, Spec] = field(default_factory=dict)
@@ -94,7 +95,9 @@ class Ground:
     unsaid: defaultdict[str, dict[Given, set[int]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
-    intended: set[str] = field(default_factory=set)
+    intended: defaultdict[str, list[tuple[Claim, str]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     starts: int = 0
 
     def submitted(self, task: str, spec: Spec, created_ms: int, place: str) -> None:
@@ -181,8 +184,13 @@ class Ground:
         """The hub shows in the end whether a task has run twice."""
         runs, unsaid = self.runs[task], self.unsaid[task]
         pairs = [(a, b) for a in runs for b in runs if _rank(a.claim) < _rank(b.claim)]
-        may = [(a, b) for a, b in pairs if _given(a) in unsaid]
-        must = [(a, b) for a, b in may if a.claim.attempt not in unsaid[_given(a)]]
+        taken = [(a, b) for a, b in pairs if _given(a.claim, a.robot) in unsaid]
+        must = [a for a, _ in taken if a.claim.attempt not in unsaid[_given(a.claim, a.robot)]]
+        may = [
+            claim
+            for claim, robot in self.intended[task]
+            if _given(claim, robot) in unsaid and any(_rank(claim) < _rank(b.claim) for b in runs)
+        ]
         told = f"{task} ran at {[run.robot for run in runs]}"
         is_due = bool(must) or task in self.overlaps
         demand(is_shown or not is_due, 4, "double run", f"{told}, maybe at once: it does not show")
@@ -244,8 +252,9 @@ class Ground:
         due_ms = float("inf") if deadline_ms is None else deadline_ms
         return task.priority, due_ms, self.order[task.id]
 
-    def intends(self, task: Task, clock_ms: int, told: str) -> None:
+    def intends(self, task: Task, robot: str, clock_ms: int) -> None:
         """A robot is about to start a task: is it time, by the robot's own clock?"""
+        told = f"{task.id} starts at {robot}"
         spec = self.specs[task.id]
         is_early = spec.not_before_ms is not None and clock_ms < spec.not_before_ms
         demand(not is_early, 3, "early", f"{told}, at {clock_ms}, not before {spec.not_before_ms}")
@@ -258,7 +267,8 @@ class Ground:
         limit_s = spec.schedule_to_start_s
         is_over = is_over or (limit_s is not None and not is_anew and age_s >= limit_s)
         demand(not is_over, 3, "expiry", f"{told}, {age_s} s after its submission")
-        self.intended.add(task.id)
+        assert task.next_claim is not None
+        self.intended[task.id].append((task.next_claim, robot))
 
     def start(self, run: Run) -> None:
         """A robot begins to act: was that right?"""
@@ -366,8 +376,8 @@ class Ground:
                 yield from (run for run in runs if run.is_active and not run.is_excused)
 
 
-def _given(run: Run) -> Given:
-    return run.claim.epoch, run.claim.n, run.robot
+def _given(claim: Claim, robot: str) -> Given:
+    return claim.epoch, claim.n, robot
 
 
 def _rank(claim: Claim) -> tuple[bool, int]:

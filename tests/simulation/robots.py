@@ -305,7 +305,7 @@ class Robot:
         demand(not before.cancel_asked, 3, "recall", f"{told}, which was told to cancel it")
         queue = (before.site, before.spec.type)
         demand(queue not in pauses.paused(tx), 3, "paused", f"{told}, where its queue is paused")
-        self._ground.intends(before, self._node.clock.now_ms(), told)
+        self._ground.intends(before, self._node.name, self._node.clock.now_ms())
         return after, after.attempt
 
     def _take_again(self, tx: Any) -> tuple[Task, Attempt] | None:
