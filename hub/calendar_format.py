@@ -27,7 +27,17 @@ STATUS = {
     Status.EXPIRED: "CANCELLED",
 }
 BLOCKS = frozenset({Status.HELD, Status.CONFIRMED, Status.NO_SHOW})
+_MEANS_MORE = re.compile(r"[\\;,\n]")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]+")  # a line may end, and hold nothing else of it
+
+
+class _Words(vText):
+    """A text. The library itself takes a backslash before an N (``C:\\New``) for a new line."""
+
+    def to_ical(self) -> bytes:
+        """Return it with what means more in a calendar escaped (RFC 5545 3.3.11)."""
+        escaped = _MEANS_MORE.sub(lambda one: "\\n" if one[0] == "\n" else f"\\{one[0]}", self)
+        return escaped.encode()
 
 
 def write(feed: Feed) -> bytes:
@@ -95,9 +105,9 @@ def _calendar(name: str) -> Calendar:
     calendar = Calendar()
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
-    one_line = " ".join(_text(name).split("\n"))
-    calendar.add("name", vText(one_line))
-    calendar.add("x-wr-calname", vText(one_line))  # what most programs still read
+    one_line = _Words(" ".join(_text(name).split("\n")))
+    calendar.add("name", one_line)
+    calendar.add("x-wr-calname", one_line)  # what most programs still read
     return calendar
 
 
@@ -146,5 +156,5 @@ def _utc(ms: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(ms // SECOND_MS, datetime.UTC)
 
 
-def _text(words: str) -> str:
-    return _CONTROL.sub(" ", words.replace("\r\n", "\n"))
+def _text(words: str) -> _Words:
+    return _Words(_CONTROL.sub(" ", words.replace("\r\n", "\n")))

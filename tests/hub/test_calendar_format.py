@@ -29,7 +29,7 @@ HOUR_MS = 3600 * SECOND_MS
 NOW_MS = 1_792_872_000_000  # 2026-10-24 20:00 UTC: the clock is put back in the night
 TEXT = st.text(
     st.characters(exclude_categories=("Cs", "Cc"), include_characters='\n,;:\\"'), max_size=120
-)
+).filter(lambda text: not re.search(r"\\[nN]", text))  # of which the other parser makes a new line
 
 
 def an_entry(start_ms: int, length_ms: int, zone: str | None, **more: Any) -> Entry:
@@ -124,8 +124,8 @@ def test_each_change_of_a_zone_begins_at_its_instant(zone: str) -> None:
 
 
 def test_a_name_is_escaped() -> None:
-    text = calendar_format.write(Feed("Dr; Strange, \\x", ())).decode()
-    assert "NAME:Dr\\; Strange\\, \\\\x\r\n" in text
+    text = calendar_format.write(Feed("Dr; Strange, \\x \\n\\N", ())).decode()
+    assert "NAME:Dr\\; Strange\\, \\\\x \\\\n\\\\N\r\n" in text
 
 
 @pytest.mark.parametrize(
