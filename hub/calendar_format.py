@@ -32,7 +32,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]+")  # a line may end, and hold 
 
 
 class _Words(vText):
-    """A text. The library itself takes a backslash before an N (``C:\\New``) for a new line."""
+    """A text. The library itself takes a backslash before an N for the end of a line."""
 
     def to_ical(self) -> bytes:
         """Return it with what means more in a calendar escaped (RFC 5545 3.3.11)."""

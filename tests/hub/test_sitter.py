@@ -438,8 +438,9 @@ async def test_what_is_given_again_after_a_lost_journal_does_not_leave_its_group
     """✗ given back to its device: it runs beside its group, which another has (the simulator)."""
     agent = open_node(tmp_path, "agent", "robot-2", can_run=lambda _: True)
     async with agent as robot:
-        wait = {"type": "wait", "payload": {"seconds": 1}}
-        task_id = await robot.submit(**wait, group="ward", on_orphan="requeue")
+        task_id = await robot.submit(
+            type="wait", payload={"seconds": 1}, group="ward", on_orphan="requeue"
+        )
         await hub.connect("robot-1")
         first = await hub.node.submit(group="ward")
         assert await hub.seated(first) == "robot-1"

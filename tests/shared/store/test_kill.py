@@ -50,9 +50,9 @@ def run_and_kill(folder: Path, after: int) -> list[tuple[str, int]]:
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            match line.split() if line.endswith("\n") else []:  # the last one may be torn
-                case ["done", origin, seq]:
-                    given.append((origin, int(seq)))
+            words = line.split() if line.endswith("\n") else []  # the last one may be torn
+            if words[:1] == ["done"]:
+                given.append((words[1], int(words[2])))
             if len(given) == after:
                 process.kill()
     finally:
