@@ -23,7 +23,8 @@ class Followers(msgspec.Struct, frozen=True):
 
     Attributes:
         started: One that has started, or None.
-        held: Those that wait at a device and are to come back first.
+        held: Those that wait at a device and are to come back first, for the first time or for a
+            retry.
     """
 
     started: str | None
@@ -32,16 +33,18 @@ class Followers(msgspec.Struct, frozen=True):
 
 def followers(reading: Reading, task: Task) -> Followers:
     """Look at the successors of a task."""
+    started: str | None = None
     held: list[Task] = []
     for (task_id,) in reading.query(FOLLOWERS, task.id):
         after = tasks.read(reading.record("task", task_id))
         if after is None:
             continue
         if _has_started(reading, after):
-            return Followers(task_id, ())
-        if after.status is Status.WAITING and after.allocation is not None:
+            started = started or task_id
+        is_held = after.allocation is not None and not after.is_returned
+        if is_held and after.status is Status.WAITING:
             held.append(after)
-    return Followers(None, tuple(one for one in held if not one.is_returned))
+    return Followers(started, tuple(held))
 
 
 def waiting_for(held: tuple[Task, ...]) -> Waiting:

@@ -37,7 +37,7 @@ from shared.core.kinds.task_spec import (
     Title,
     Unreachable,
 )
-from shared.core.lifecycle import FINAL
+from shared.core.lifecycle import FINAL, Status
 from shared.errors import Clash, Invalid, Refused, TooLarge
 from shared.store.transaction import Transaction
 
@@ -375,12 +375,15 @@ def _settled_here(tx: Transaction, task: Task, incarnation: str) -> bool:
     """Whether this agent will know, on its own, how a predecessor ends.
 
     It holds its seat, or the end is one that nothing changes any more. Of others only the hub can
-    tell, also whether all ended that was dealt of one that was moved.
+    tell, also whether all ended that was dealt of one that was moved, and whether somebody there
+    has a dead one retried.
     """
     if set(task.seat.moved) - set(task.seat.over):
         return False
     if task.status in FINAL:
         return True
+    if task.status is Status.DEAD and tx.node.hub_epoch is not None:
+        return False
     allocation = task.allocation
     return (
         allocation is not None

@@ -367,6 +367,19 @@ async def test_an_agent_takes_a_successor_only_if_it_has_all_that_comes_before(
     assert (await robot.task(await robot.submit(after=[mine, theirs]))).allocation is not None
 
 
+@pytest.mark.parametrize("has_hub", [False, True])
+async def test_an_agent_leaves_what_comes_after_a_dead_task_to_its_hub(
+    robot: Node, has_hub: bool
+) -> None:
+    """✗ it runs, and then the dead one, which somebody at the hub retried (the simulator)."""
+    if has_hub:
+        await robot.replica.write(lambda tx: tx.adopt("e81c"))
+    dead = await robot.submit()
+    await robot.report(dead, Status.DEAD)
+    task = await robot.task(await robot.submit(after=[{"task": dead, "on": "end"}]))
+    assert (task.allocation is None) is has_hub
+
+
 async def test_what_an_agent_took_for_itself_stands_at_the_hub(robot: Node, hub: Node) -> None:
     task_id = await robot.submit()
     await carry(robot.replica, hub.replica)

@@ -196,6 +196,23 @@ async def test_a_successor_is_asked_back_by_whatever_runs_its_predecessor_anew(
     assert (await hub.until(lambda t: t.recall is not None, two)).allocation is not None
 
 
+async def test_a_successor_is_asked_back_though_another_has_started(hub: Hub) -> None:
+    """✗ it starts by what the run had proved whose task is moved (the simulator)."""
+    await hub.connect("robot-1")
+    one = await hub.node.submit()
+    started, tried, waits = [await hub.node.submit(after=[one]) for _ in range(3)]
+    for task_id in (one, started, tried, waits):
+        await hub.seated(task_id)
+    await hub.node.report(started, Status.RUNNING, number=1)
+    await hub.node.report(tried, Status.RUNNING, number=1)
+    await hub.node.report(tried, Status.WAITING, number=1)
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    await hub.force(one)
+    recalled = [(await hub.node.task(i)).recall is not None for i in (started, tried, waits)]
+    assert recalled == [False, True, True]
+
+
 async def test_a_retry_gives_way_to_whoever_has_its_unique_key_by_now(hub: Hub) -> None:
     task_id = await dead(hub, unique="bed-4")
     other = await hub.node.submit(unique="bed-4")
