@@ -192,7 +192,9 @@ def conclude(task: Task, result: Result, *, now_ms: int, jitter: float) -> Progr
 def _stopped(task: Task, why: Stop, *, acted: bool, now_ms: int, jitter: float) -> Progress:
     match why:
         case Stop.TIMEOUT:
-            failure = Failure("timed-out", "it took longer than it may, and was ended")
+            limit_s = task.spec.start_to_close_s  # None: as long as its handler lets any run
+            most = "it may" if limit_s is None else f"{limit_s:g} s"
+            failure = Failure("timed-out", f"it took longer than {most}, and was ended")
             return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.CLOSE:
             text = f"it was not done within {task.spec.schedule_to_close_s:g} s of its submission"

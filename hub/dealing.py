@@ -23,7 +23,7 @@ REFUSED_MS = 60_000  # before a device that gave a task back of its own accord m
 def is_ended(tx: Transaction, task: Task, record: Record, terms: Terms, found: Round) -> bool:
     """End a task that nobody has, if there is a reason to; say whether there was."""
     if task.cancel_asked:
-        cancel(tx, task, f"cancelled by {who_cancels(record)}")
+        cancel(tx, task, who_cancels(record))
         return True
     won = evidence.success(tx, task)
     if won is not None:

@@ -7,12 +7,12 @@ import msgspec
 
 from hub import permits
 from hub.permits import LockRow
-from hub.task_routes import Why
 from shared.api import body as bodies
 from shared.api import idempotency
 from shared.api.pages import Page
 from shared.api.route import Answer, Call, Route, json
 from shared.api.sites import choose
+from shared.api.tasks import Why
 from shared.core import instants
 from shared.core.ids import Name
 from shared.core.task_view import ClaimView

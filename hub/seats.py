@@ -84,6 +84,9 @@ def expire(tx: Transaction, task: Task) -> None:
 
 
 def who_cancels(record: Record) -> str:
-    """Return who asked to cancel a task."""
+    """Return who asked to cancel a task, and why, for people."""
     request = records.latest(record.register(tasks.CANCEL))
-    return request.header.actor if request else ACTOR
+    if request is None:
+        return task_events.cancelled_by(ACTOR, None)
+    reason = tasks.cancel_reason(request)
+    return task_events.cancelled_by(request.header.actor, reason)

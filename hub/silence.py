@@ -38,7 +38,7 @@ def look(
         reason = f"{holder.id} is away and cannot start it"
         task_events.take_back(tx, task, actor=ACTOR, reason=reason)
         if task.cancel_asked:
-            cancel(tx, task, f"cancelled by {who_cancels(record)}")
+            cancel(tx, task, who_cancels(record))
         else:
             expire(tx, task)
         return

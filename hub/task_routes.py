@@ -14,12 +14,10 @@ from shared.api import body as bodies
 from shared.api import tasks
 from shared.api.conditional import Seen
 from shared.api.route import Answer, Call, Route
+from shared.api.tasks import Why
 from shared.core.ids import Name
 from shared.core.task_view import TaskView
 
-REASON_MAX = 1000
-
-Why = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_MAX)]
 Devices = Callable[[], Mapping[str, DeviceState]]
 
 

@@ -24,11 +24,16 @@ _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTA
 _MISSING = re.compile(r"^Object missing required field `(?P<name>.*)`$", re.DOTALL)
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[[^\]]*\]")  # one of a path; of a list or a dict empty
-# Patterns as msgspec tells them, and what to say instead.
+# Parts of what msgspec tells, and what to say instead.
 _SHAPES = {
     "-7[0-9a-f]{3}-": "a UUIDv7 in small letters, such as 0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3a",
+    "^(local:)?[a-z0-9]": "a name of small letters, digits, dots, dashes and underscores, "
+    "63 characters at most, after local: if it is the device's own lock",
     "^[a-z0-9][a-z0-9._-]": "a name of small letters, digits, dots, dashes and underscores, "
     "63 characters at most, a letter or digit first",
+    r"^[^\\x00-\\x1f\\x7f]*$": "one line, without tabs",
+    "RFC3339 encoded datetime": "a date and time with its offset, such as 2026-12-01T08:00:00Z",
+    "timezone component": "the offset as well, as in 2026-12-01T08:00:00Z or 08:00:00+01:00",
 }
 _INTEGER = re.compile(r"^-?[0-9]{1,18}$")
 # JSON knows integers of any length, msgpack 64 bits: hardly any body has so many digits in a row.

@@ -22,7 +22,13 @@ from shared.store.transaction import Transaction
 # ------------------------------------------------------------------ cancel
 
 
-def cancel(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None) -> None:
+def cancel(
+    tx: Transaction,
+    task_id: str,
+    actor: str,
+    seen: Vector | None = None,
+    reason: str | None = None,
+) -> None:
     """Cancel a task that nobody has, at once; ask for it of whoever has it.
 
     Asking again changes nothing.
@@ -32,6 +38,7 @@ def cancel(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None
         task_id: Of the task.
         actor: Who cancels.
         seen: What the caller had seen of the record; None: what this node shows.
+        reason: For people.
 
     Raises:
         NotFound: No such task here.
@@ -46,13 +53,13 @@ def cancel(tx: Transaction, task_id: str, actor: str, seen: Vector | None = None
         return
     at_hub = tx.node.role == "hub"
     if task.allocation is not None or not at_hub:
-        task_events.append(
-            tx, task_id, task.site, "task.cancel_requested", CancelRequest(), actor, seen
-        )
+        request = CancelRequest(reason)
+        task_events.append(tx, task_id, task.site, "task.cancel_requested", request, actor, seen)
     if task.allocation is None and (at_hub or _known_here_alone(tx, tx.record("task", task_id))):
         # An agent writes both: had its submission reached the hub and been allocated there after
         # all, this status is refused, and the request remains for the device to answer.
-        progress = Progress(move(task.status, Signal.CANCEL), reason=f"cancelled by {actor}")
+        words = task_events.cancelled_by(actor, reason)
+        progress = Progress(move(task.status, Signal.CANCEL), reason=words)
         task_events.append(tx, task_id, task.site, "task.status", progress, actor)
 
 

@@ -205,7 +205,9 @@ def _requested(body: msgspec.Struct) -> tuple[int | None, str | None]:
     """Return attempt and reason of what moves no task by itself."""
     match body:
         case CancelRequest():
-            return None, body.reason or "cancel requested"
+            if body.withdrawn:
+                return None, "request to cancel withdrawn"
+            return None, "cancel requested" + (f": {body.reason}" if body.reason else "")
         case PriorityRequest():
             return None, f"priority {body.priority.word} requested"
         case RecallRequest():

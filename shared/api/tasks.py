@@ -49,6 +49,9 @@ T = TypeVar("T")
 # An id is a UUID, so that it is never taken for the name of another path, such as summary.
 ONE = "/api/tasks/{id:[0-9a-fA-F-]{36}}"
 
+REASON_MAX = 1000
+Why = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_MAX)]  # for people
+
 FOLLOWERS_MAX = 100  # told anew when a task changes; a list shows the others as well
 # CROSS JOIN makes SQLite begin with the edges; it would rather look at every waiting task.
 FOLLOWERS = """SELECT e.task FROM edges e CROSS JOIN tasks t ON t.id = e.task
@@ -87,8 +90,15 @@ class TaskQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: Cursor | None = None
 
 
-class TaskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of cancel and retry; may be left out."""
+class Cancellation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of a cancellation; may be left out."""
+
+    reason: Why | None = None
+    seen: Seen | None = None
+
+
+class Retrial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of a retry; may be left out."""
 
     seen: Seen | None = None
 
@@ -190,14 +200,14 @@ async def submit(call: Call) -> Answer:
 
 async def cancel(call: Call) -> Answer:
     """Cancel a task, or ask for it where it runs."""
-    asked = await bodies.read(call.request, TaskRequest, required=False)
-    change = partial(task_actions.cancel, task_id=call.id, actor=call.actor)
+    asked = await bodies.read(call.request, Cancellation, required=False)
+    change = partial(task_actions.cancel, task_id=call.id, actor=call.actor, reason=asked.reason)
     return await act(call, lambda tx, seen: change(tx, seen=seen), asked.seen)
 
 
 async def retry(call: Call) -> Answer:
     """Let a dead task run again."""
-    asked = await bodies.read(call.request, TaskRequest, required=False)
+    asked = await bodies.read(call.request, Retrial, required=False)
     again = call.context.retry
     return await act(call, lambda tx, _: again(tx, call.id, call.actor), asked.seen, decides=True)
 
@@ -327,7 +337,7 @@ ROUTES = (
         path=f"{ONE}/cancel",
         handler=cancel,
         summary="Cancel it, or ask for that where it runs",
-        body=TaskRequest,
+        body=Cancellation,
         body_required=False,
         answer=TaskView,
         headers=("ETag",),
@@ -338,7 +348,7 @@ ROUTES = (
         path=f"{ONE}/retry",
         handler=retry,
         summary="Let a dead task run again",
-        body=TaskRequest,
+        body=Retrial,
         body_required=False,
         answer=TaskView,
         headers=("ETag",),

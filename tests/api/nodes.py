@@ -97,8 +97,8 @@ class Node:
         assert task is not None
         return task
 
-    async def cancel(self, task_id: str, actor: str = "ada") -> None:
-        await self.replica.write(lambda tx: task_actions.cancel(tx, task_id, actor))
+    async def cancel(self, task_id: str, actor: str = "ada", reason: str | None = None) -> None:
+        await self.replica.write(lambda tx: task_actions.cancel(tx, task_id, actor, reason=reason))
 
     async def retry(self, task_id: str, actor: str = "ada") -> None:
         again = retry if self.replica.node.is_hub else task_actions.retry

@@ -216,11 +216,11 @@ async def test_waiting_is_shown_in_the_words_of_the_api(hub: Node) -> None:
 async def test_requests_and_what_was_refused_are_in_the_history(hub: Node, tmp_path: Path) -> None:
     async with open_node(tmp_path, "agent", "tablet-1") as tablet:
         task_id = await tablet.submit()
-        await tablet.cancel(task_id)
+        await tablet.cancel(task_id, reason="not here")
         await tablet.report(task_id, Status.SUCCEEDED, number=1)  # it never had the seat
         await carry(tablet.replica, hub.replica)
     changes = (await get(hub, task_id)).history
-    assert "cancel requested" in [change.reason for change in changes]
+    assert "cancel requested: not here" in [change.reason for change in changes]
     refused = changes[-1]
     assert refused.status is None
     assert refused.reason == "refused: tablet-1 never had the seat of this task"

@@ -105,6 +105,14 @@ async def test_lists_filter_and_order(hub: Served) -> None:
     assert "Skerry-Position" in (await hub.call("GET", "/api/tasks")).headers
 
 
+async def test_a_cancellation_says_why(hub: Served) -> None:
+    path = f"/api/tasks/{(await submit(hub, command='echo'))['id']}"
+    refused = await hub.call("POST", f"{path}/cancel", {"reason": ""})
+    assert refused.json["errors"][0]["path"] == "$.reason"
+    cancelled = await hub.call("POST", f"{path}/cancel", {"reason": "the patient has gone"})
+    assert cancelled.json["history"][-1]["reason"] == "cancelled by ada: the patient has gone"
+
+
 async def test_cancel_and_priority_answer_with_the_task(hub: Served) -> None:
     task = await submit(hub, command="echo")
     path = f"/api/tasks/{task['id']}"

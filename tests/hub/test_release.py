@@ -197,11 +197,11 @@ async def test_a_cancelled_one_need_not_wait_for_a_device_that_cannot_start_it(h
     task_id = await hub.node.submit(offline="release")
     await hub.seated(task_id)
     await hub.disconnect("robot-1")
-    await hub.node.cancel(task_id)
+    await hub.node.cancel(task_id, reason="no longer needed")
     await hub.pass_s(60)
     task = await hub.until(lambda t: t.status is Status.CANCELLED, task_id)
     assert task.progress is not None
-    assert task.progress.reason == "cancelled by ada"
+    assert task.progress.reason == "cancelled by ada: no longer needed"
 
 
 async def test_one_that_its_silent_device_cannot_start_expires_in_time(hub: Hub) -> None:

@@ -448,6 +448,11 @@ def _is_cancel_asked(record: Record) -> bool:
     return bool(siblings) and not all(_cancel(e.body_bytes).withdrawn for e in siblings)
 
 
+def cancel_reason(request: Event) -> str | None:
+    """Return why somebody asks to cancel a task."""
+    return _cancel(request.body_bytes).reason
+
+
 def _recall_of(record: Record, allocation: Allocation | None) -> RecallRequest | None:
     """Return the request that names the current allocation; one of an older one was answered."""
     asked = _body(record, RECALL, _recall)
