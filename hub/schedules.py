@@ -236,7 +236,8 @@ def _given(task: Submission, call: Call) -> dict[str, Any]:
             f"a schedule's tasks cannot share {', '.join(wrong)}; leave that out",
             tuple((f"$.task.{name}", "not in a schedule") for name in wrong),
         )
-    task_submission.plan(task, call.actor, call.context.now_ms(), call.context.new_id)
+    with bodies.beneath("$.task", "task"):
+        task_submission.plan(task, call.actor, call.context.now_ms(), call.context.new_id)
     return given
 
 

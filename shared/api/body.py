@@ -6,6 +6,8 @@ of validating at the speed of C; it happens here only, and the tests pin its for
 
 import asyncio
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -13,7 +15,7 @@ import msgspec
 from aiohttp import web
 from msgspec import inspect
 
-from shared.errors import Invalid, Malformed, TooLarge
+from shared.errors import Clash, Invalid, Malformed, Refused, TooLarge
 
 BYTES_MAX = 1024 * 1024
 DEPTH_MAX = 32  # deeper than any sane payload, far from the interpreter's recursion limit
@@ -148,6 +150,22 @@ def invalid(error: msgspec.ValidationError, shape: type[msgspec.Struct]) -> Inva
         return Invalid(f"{name} is missing", ((f"{path}.{name}", "required"),))
     message = _with_remedy(message, path, shape)
     return Invalid(f"{path}: {message}", ((path, message),))
+
+
+@contextmanager
+def beneath(path: str, words: str) -> Iterator[None]:
+    """Name the part of a body in what is wrong with it, whoever finds that.
+
+    Args:
+        path: Where it stands, ``$.task``.
+        words: What it is called in the sentence.
+    """
+    try:
+        yield
+    except (Invalid, Refused, Clash, TooLarge) as error:
+        places = tuple((path + place[1:], message) for place, message in error.places)
+        places = places or ((path, error.detail),)
+        raise type(error)(f"{words}: {error.detail}", places) from error
 
 
 def _with_remedy(message: str, path: str, shape: type[msgspec.Struct]) -> str:

@@ -6,8 +6,8 @@ part of its own there: what the batch promises is promised by this node, and an 
 travel to the hub in several frames, never a task without the seat that came with it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import Annotated
@@ -23,7 +23,7 @@ from shared.api.task_submission import EdgeGiven, Planned, Submission
 from shared.core.ids import UUID7_PATTERN
 from shared.core.kinds.task_spec import AFTER_MAX
 from shared.core.task_view import TaskView
-from shared.errors import Clash, Invalid, Refused, TooLarge
+from shared.errors import Refused
 from shared.store.transaction import Transaction
 
 TASKS_MAX = 500
@@ -127,17 +127,9 @@ def _renamed(planned: Planned, instead: Mapping[str, str]) -> Planned:
     return msgspec.structs.replace(planned, spec=spec)
 
 
-@contextmanager
-def _at(place: int) -> Iterator[None]:
+def _at(place: int) -> AbstractContextManager[None]:
     """Name the task of the batch in what is wrong with it."""
-    try:
-        yield
-    except (Invalid, Refused, Clash, TooLarge) as error:
-        here = f"$.tasks[{place}]"
-        places = tuple((here + path[1:], message) for path, message in error.places)
-        raise type(error)(f"task {place}: {error.detail}", places or ((here, error.detail),)) from (
-            error
-        )
+    return bodies.beneath(f"$.tasks[{place}]", f"task {place}")
 
 
 def _ids(tasks: Sequence[BatchTask], new_id: Callable[[], str]) -> list[str]:
