@@ -146,11 +146,11 @@ def settle(
 def _testify(tx: Transaction, task: Task, progress: Progress) -> None:
     """Report under an allocation that is no longer: evidence, by which no order or lock waits.
 
-    It has seen only what this device said itself: else it would replace what the new holder says,
-    which must count as it was.
+    It has seen only what this device said itself under that allocation: else it would replace what
+    the new holder says, or this device under a newer one, which must count as it was.
     """
     origin = tx.node.writes[task.site]
-    log_ = tx.log(origin)
+    said = tasks.last_said(tx.record("task", task.id), origin, progress.allocation)
     tx.append(
         site=task.site,
         kind="task.status",
@@ -158,7 +158,7 @@ def _testify(tx: Transaction, task: Task, progress: Progress) -> None:
         register=tasks.STATUS,
         body=progress,
         actor=tx.node.device,
-        seen={origin: log_.head if log_ is not None else 0},
+        seen={origin: said},
     )
 
 

@@ -14,6 +14,7 @@ from shared.core.kinds.task import (
     Attempt,
     Claim,
     Failure,
+    Outcome,
     Reported,
     Task,
 )
@@ -210,11 +211,23 @@ def is_double(task: Task, attempts: Sequence[AttemptView]) -> bool:
     """Say whether a task is known to have acted twice over.
 
     Under an allocation that was moved, and a later one; or at a device that was given the same
-    submission by its client while the hub gave it to another.
+    submission by its client, while another node had it too.
     """
     acted = {attempt.claim.n for attempt in attempts}
     is_moved = any(n in acted and max(acted) > n for n in task.seat.moved)
-    return is_moved or any(attempt.device not in task.holders for attempt in attempts)
+    return is_moved or _is_given_twice(task, attempts)
+
+
+def _is_given_twice(task: Task, attempts: Sequence[AttemptView]) -> bool:
+    """Say whether devices acted on submissions of their own of a task that another node had.
+
+    At most one seat that a device gives itself stands, and after a success nobody deals the task.
+    """
+    if any(attempt.device not in task.holders for attempt in attempts):
+        return True
+    own = [attempt for attempt in attempts if attempt.claim.epoch is None]
+    is_done = any(attempt.outcome == Outcome.SUCCEEDED for attempt in own)
+    return len({attempt.device for attempt in own}) > 1 or (is_done and len(own) < len(attempts))
 
 
 def _in_doubt(task: Task, attempts: Sequence[AttemptView]) -> tuple[int, ...]:

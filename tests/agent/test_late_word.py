@@ -102,6 +102,23 @@ async def test_a_run_that_a_crash_ended_after_its_task_was_moved_is_told_of(tmp_
         assert more == 4, "told once: the rest is the task of this boot"
 
 
+async def test_a_late_word_hides_nothing_that_this_device_said_under_a_newer_allocation(
+    tmp_path: Path,
+) -> None:
+    """✗ the hub refuses it as hiding what is newer, and the attempt never ends (the simulator)."""
+    async with robot(tmp_path) as one:
+        mine = await one.adopt_hub("e1")
+        task_id = await one.submit({"do": "hold"})
+        await one.until(task_id, Status.RUNNING)
+        await give(one, task_id, mine)
+        await one.recall(task_id)
+        await one.until_that(task_id, lambda task: task.is_returned)
+        one.handler.gate.set()
+        await eventually(lambda: not one.dispatcher._runs)
+        assert await attempts(one, task_id) == [("robot-1", "", 0, 1, Outcome.SUCCEEDED)]
+        assert (await one.task(task_id)).is_returned
+
+
 async def test_a_task_never_runs_beside_itself_under_its_next_allocation(tmp_path: Path) -> None:
     """Promise 3."""
     async with robot(tmp_path, concurrency=2) as one:

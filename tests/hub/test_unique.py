@@ -68,7 +68,7 @@ async def test_a_duplicate_that_waits_at_its_device_is_asked_to_end(
         task = await hub.until(lambda t: t.cancel_asked, second)
         assert task.status is Status.WAITING
         shown = await hub.view(second)
-        assert shown.history[-1].reason == f"duplicate of {first}"
+        assert shown.history[-1].reason == f"cancel requested: duplicate of {first}"
         assert not (await hub.node.task(first)).cancel_asked
 
 

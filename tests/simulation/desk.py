@@ -14,6 +14,7 @@ from shared.core import task_view
 from shared.core.event import incarnation_of
 from shared.core.kinds import task as tasks
 from shared.store import node as nodes
+from shared.store import up
 from tests.simulation.node import Node
 from tests.simulation.promises import demand
 from tests.simulation.robots import Write
@@ -39,6 +40,7 @@ def settle_returned(tx: Any, device: str, incarnation: str) -> None:
 class Office:
     """What the hub does; a planted hub does one thing otherwise."""
 
+    take_up: Callable[..., Any] = up.take
     sit: Callable[..., Round] = seating.sit
     look: Callable[..., Any] = permits.look
     returned: Callable[..., None] = settle_returned

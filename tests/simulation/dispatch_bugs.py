@@ -39,6 +39,7 @@ from shared.core.lifecycle import ACTING, Status
 from shared.core.task_view import AttemptView
 from shared.core.waiting import why
 from tests.simulation.desk import Office
+from tests.simulation.planted import SeatsWhoever, taking_with
 from tests.simulation.robots import Manners, starts_again
 
 TWICE = ("exclusive", "claim")  # it runs where, or when, it runs already
@@ -451,6 +452,14 @@ DISPATCH_BUGS = (
     _bug(
         "a status is written by one who does not sit", "seat", office=Office(cancel=cancel_at_once)
     ),
+    _bug(
+        "a device takes what another has, or what is over",
+        "overwritten",
+        "ended",
+        *TWICE,
+        office=Office(take_up=taking_with(SeatsWhoever)),
+        often=("repeat",),
+    ),
     _bug("a recall is ignored", "recall", manners=_sees(sees_no_recall)),
     _bug("a cancellation is ignored", "recall", "progress", manners=_sees(sees_no_cancel)),
     _bug("it acts before the intent lasts", "intent", manners=Manners(intends_first=False)),
@@ -562,7 +571,7 @@ DISPATCH_BUGS = (
         "a robot forgets the order of a group",
         "group",
         manners=Manners(heeds_groups=False),
-        first=7,
+        first=38,
     ),
     _bug(
         "every task of a unique key is admitted",

@@ -61,8 +61,10 @@ class Scribe(Meddler):
     def append(self, **given: Any) -> None:
         if self._tx.node.is_hub and given["kind"] in ("task.status", "task.allocated"):
             self._sits(given["subject"], given["body"])
-        # An agent that cancels its own submission cannot know whether the hub has dealt it.
-        is_own = isinstance(given["body"], Progress) and given["body"].allocation is None
+        # An agent that cancels its own submission cannot know whether the hub has dealt it, nor one
+        # that takes it whether another was given the same by its client.
+        body = given["body"]
+        is_own = isinstance(body, Seat) or (isinstance(body, Progress) and body.allocation is None)
         self._author.append(
             given["kind"],
             given["subject"],
@@ -143,8 +145,9 @@ class DispatchWorld(World):
         often: tuple[str, ...] = (),
         narrate: Callable[[str], None] | None = None,
     ) -> None:
-        super().__init__(seed, steps=steps, rules=Rules(), narrate=narrate)
         office, manners = office or Office(), manners or Manners()
+        rules = Rules(take_up=office.take_up)
+        super().__init__(seed, steps=steps, rules=rules, narrate=narrate)
         self.ground = Ground()
         self._office = office
         self._leaving: list[tuple[Made, Task, set[int]]] = []  # as ``Scribe.leaving``, by a write
@@ -175,6 +178,7 @@ class DispatchWorld(World):
             connected,
             self._crash,
             often,
+            Random(f"{seed} again"),
         )
         self._loses = Random(f"{seed} guard")
         self._guard_lost = 1.0 if "lose" in often else GUARD_LOST
@@ -312,8 +316,9 @@ def simulate(
         steps: Acts of people.
         office: The hub's rules.
         manners: The robots' rules.
-        often: What happens much more than by itself: submit, cancel, force, retry, settle, drain,
-            chain (tasks come after the last one), tie (after several), lose (a guard).
+        often: What happens much more than by itself: submit, repeat (a submission, elsewhere),
+            cancel, force, retry, settle, drain, chain (tasks come after the last one), tie (after
+            several), lose (a guard).
         narrate: Called with each line of what happens.
     """
     world = DispatchWorld(

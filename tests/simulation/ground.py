@@ -76,6 +76,8 @@ class Ground:
         unsaid: Allocations that were taken from a device which had not said that nothing runs
             there, by task; and the attempts under each of which the hub knew the end.
         answers: What a third party told a robot last of a task (None: nothing), and when.
+        twice: Tasks that were submitted at two nodes: what devices gave themselves of them runs
+            beside whatever the hub deals, and nobody can help it.
         intended: Claims that robots have been about to start, by task: what the hub hears of such
             an intent may have acted, though a crash came first.
     """
@@ -95,6 +97,7 @@ class Ground:
     unsaid: defaultdict[str, dict[Given, set[int]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+    twice: set[str] = field(default_factory=set)
     intended: defaultdict[str, list[tuple[Claim, str]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -105,6 +108,17 @@ class Ground:
         self.specs[task] = spec
         self.places[task] = place
         self.order[task] = (created_ms, task)
+
+    def may_repeat(self, task: str) -> bool:
+        """Say whether a task may be submitted at another node too: no order across them binds it.
+
+        What devices give themselves keeps no order, no key and no time that another knows.
+        """
+        spec = self.specs[task]
+        times = (spec.schedule_to_start_s, spec.schedule_to_close_s, spec.deadline_ms)
+        is_after = any(edge.task == task for other in self.specs.values() for edge in other.after)
+        is_bound = spec.after or spec.group or spec.unique or spec.locks or is_after
+        return not is_bound and all(one is None for one in times)
 
     def allow(self, task: str, n: int) -> None:
         """Note that a person lets a task run again, beside whatever runs of it, or yet will.
@@ -194,7 +208,8 @@ class Ground:
         told = f"{task} ran at {[run.robot for run in runs]}"
         is_due = bool(must) or task in self.overlaps
         demand(is_shown or not is_due, 4, "double run", f"{told}, maybe at once: it does not show")
-        demand(bool(may) or not is_shown, 4, "double run", f"{told}, one after the other: it shows")
+        may_show = bool(may) or task in self.twice
+        demand(may_show or not is_shown, 4, "double run", f"{told}, one after the other: it shows")
 
     # ------------------------------------------------------------------ what third parties say
 
@@ -218,7 +233,8 @@ class Ground:
         is_asked = before is not Status.DEAD or task in self.persons
         demand(is_asked, 3, "overwritten", f"{told}, though nobody retried it")
         if status in ENDED and not self.specs[task].repeatable:
-            acting = [r.robot for r in self.runs[task] if r.is_active and not r.is_excused]
+            runs = [r for r in self.runs[task] if r.is_active and not self._is_own_twice(r)]
+            acting = [r.robot for r in runs if not r.is_excused]
             demand(not acting, 3, "ended", f"{told}, while it acts at {acting}")
 
     # ------------------------------------------------------------------ starts
@@ -233,6 +249,7 @@ class Ground:
         paused: Container[tuple[str, str]],
     ) -> None:
         """A robot starts some tasks and leaves others: none that could start is more urgent."""
+        starts = [one for one in starts if one.id not in self.twice]
         for one in left:
             is_free = self._is_plain(one, clock_ms) and (one.site, one.spec.type) not in paused
             for started in starts if is_free else ():
@@ -245,7 +262,7 @@ class Ground:
         spec = self.specs[task.id]
         asks = spec.after or spec.group or spec.locks or spec.checks or spec.asks_hub
         is_due = spec.not_before_ms is None or spec.not_before_ms <= clock_ms
-        return not asks and is_due and task.progress is None
+        return not asks and is_due and task.progress is None and task.id not in self.twice
 
     def _urgency(self, task: Task) -> tuple[int, float, tuple[int, str]]:
         deadline_ms = self.specs[task.id].deadline_ms
@@ -280,14 +297,14 @@ class Ground:
         self.runs[run.task].append(run)
         self._claim(run, before, told)
         if before and not spec.repeatable:
-            beside = any(one.is_active and not one.is_excused for one in before)
+            beside = any(one.is_active and not self._is_apart(run, one) for one in before)
             is_alone = run.is_excused or not beside
             demand(is_alone, 3, "exclusive", f"{told} acts beside another run of it")
             is_licensed = len(self.runs[run.task]) <= self.licences[run.task]
             demand(is_licensed, 3, "exclusive", f"{told} is a run that nobody asked for")
         if any(one.is_active for one in before):
             self.overlaps.add(run.task)
-        is_over = self.shown.get(run.task) in FINAL
+        is_over = self.shown.get(run.task) in FINAL and not self._is_own_twice(run)
         is_asked = not is_over or run.task in self.persons or spec.repeatable
         demand(is_asked, 3, "ended", f"{told} starts after the hub had shown that it was over")
         self._checks(run, spec, told)
@@ -298,7 +315,7 @@ class Ground:
 
     def _claim(self, run: Run, before: list[Run], told: str) -> None:
         """Each claim is one run; no device goes back to an allocation, nor runs beside itself."""
-        is_new = all(one.claim != run.claim for one in before)
+        is_new = all((one.claim, one.robot) != (run.claim, run.robot) for one in before)
         demand(is_new, 3, "claim", f"{told} runs twice under {run.claim}")
         mine = [one for one in before if one.robot == run.robot]
         is_newest = all(_rank(one.claim) <= _rank(run.claim) for one in mine)
@@ -364,6 +381,14 @@ class Ground:
             # One that a device gave itself, and that runs already, is left to run beside the first.
             is_same = is_same and _is_ordered(run, other) and run.is_own == other.is_own
             demand(not is_same, 3, "unique", f"{told} runs beside its duplicate {other.task}")
+
+    def _is_own_twice(self, run: Run) -> bool:
+        return run.is_own and run.task in self.twice
+
+    def _is_apart(self, run: Run, other: Run) -> bool:
+        """Say whether a run may act beside another of its task."""
+        is_twice = run.robot != other.robot and (run.is_own or other.is_own)
+        return other.is_excused or (is_twice and run.task in self.twice)
 
     def _was_forced(self, task: str) -> bool:
         is_moved = task in self.given_up or any(run.is_excused for run in self.runs[task])

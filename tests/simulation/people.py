@@ -34,6 +34,9 @@ from tests.simulation.timeline import START_MS
 
 PERSON_MS = 2_500  # between two acts of people
 TASKS_MAX = 40
+REPEATS = 0.1  # of the acts, beside which a client submits something once more
+REPEATED_OF = 6  # last tasks
+PLAIN = 0.1  # of the tasks: nothing binds them, so that they may be given to two nodes
 OFTEN = 8  # times more of what a seed is to be full of
 # Of so many last tasks a new one comes after each, with that chance.
 TIES = {"": (5, 0.25), "chain": (1, 0.6), "tie": (5, 0.6)}
@@ -66,6 +69,7 @@ class People:
         connected: Callable[[], Set[str]],
         restart: Callable[[Node, int], None],
         often: tuple[str, ...],
+        again: Random,
     ) -> None:
         self._hub = hub
         self._agents = agents
@@ -77,6 +81,9 @@ class People:
         self._robots = robots
         self._connected = connected
         self._restart = restart
+        self._again = again
+        more = 5 if "repeat" in often else 1
+        self._repeats, self._plain = REPEATS * more, PLAIN * more
         deeds = [self._submit] * 7 + [self._cancel] * 2 + [self._force] * 2 + [self._retry] * 2
         deeds += [self._settle, self._free, self._pause, self._drain, self._hurry]
         named = {
@@ -97,6 +104,8 @@ class People:
         """Let somebody do something."""
         if self._hub.is_up:
             self._chance.choice(self._deeds)()
+        if self._again.random() < self._repeats:
+            self._repeat()
 
     def clear(self, passes: int) -> bool:
         """Settle what only a person can; return whether all tasks have ended.
@@ -138,6 +147,8 @@ class People:
         at_agent = chance.random() < 0.3
         place = chance.choice(self._agents) if at_agent else self._hub
         spec = self._spec(place)
+        if self._again.random() < self._plain:
+            spec = Spec(spec.type, spec.payload, spec.priority, spec.requester, retry=spec.retry)
         if not place.is_up:
             return
 
@@ -156,6 +167,24 @@ class People:
 
         self._write(place, deed, told)
 
+    def _repeat(self) -> None:
+        """A client that got no answer submits the same once more, at another node."""
+        again = [i for i in self._tasks[-REPEATED_OF:] if self._ground.may_repeat(i)]
+        place = self._again.choice((self._hub, *self._agents))
+        if not again or not place.is_up or self.is_closing:
+            return
+        task_id = self._again.choice(again)
+        spec = self._ground.specs[task_id]
+        self._ground.twice.add(task_id)
+        planned = Planned(task_id, place.site, spec, tuple(range(len(spec.after))))
+
+        def deed(tx: Any) -> bool:
+            _, is_new = task_submission.submit(tx, planned, place.site, lambda _: True)
+            self._ground.licences[task_id] += is_new
+            return is_new
+
+        self._write(place, deed, lambda _is_new, _lasts: None)
+
     def _spec(self, place: Node) -> Spec:
         chance = self._chance
         repeatable = chance.random() < 0.15
@@ -164,6 +193,7 @@ class People:
             Edge(other, chance.choice(list(On)), chance.choice(list(OnFailure)))
             for other in self._tasks[-self._near :]
             if chance.random() < self._tied and place.is_up and self._task(other, place) is not None
+            if other not in self._ground.twice
         )
         now_ms = START_MS + self._hub.timeline.now_ms  # people's watches are right
         checks = tuple(

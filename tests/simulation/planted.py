@@ -207,6 +207,23 @@ class RefusedCovers(_OnVerdict):
         return registers.refuse(Register(left, after.parked, after.cover, after.refused), event)
 
 
+class SeatsWhoever(_OnVerdict):
+    """Lets a device take what another has, or what is over."""
+
+    verdict = Verdict.REFUSED
+
+    def store_event(self, event: Event, verdict: Verdict, reason: str | None = None) -> int:
+        is_seat = verdict is self.verdict and event.header.kind == "task.allocated"
+        self._judged = event if is_seat else None
+        if is_seat:
+            verdict, reason = Verdict.APPLIED, None
+        return self._tx.store_event(event, verdict, reason)
+
+    @staticmethod
+    def fold(register: Register, event: Event) -> Register:
+        return registers.fold(register, event)
+
+
 class ParkedReplaces(_OnVerdict):
     """Lets an event that nobody understands yet replace what its author had seen."""
 

@@ -425,6 +425,13 @@ def submissions_of(record: Record) -> tuple[Event, ...]:
     return submissions
 
 
+def last_said(record: Record, origin: str, allocation: Allocation | None) -> int:
+    """Return the number of the newest move of a log under an allocation that stands; 0: none."""
+    own = [e for e in record.register(STATUS).siblings if e.header.origin == origin]
+    under = [e.header.seq for e in own if _progress(e.body_bytes).allocation == allocation]
+    return max(under, default=0)
+
+
 def seat_of(record: Record) -> Seat:
     """Return who has a task."""
     return _body(record, SEAT, _seat) or NOBODY
@@ -492,8 +499,13 @@ def _current(record: Record, seat: Seat) -> Progress | None:
 def _shows(move: Progress, seat: Seat) -> bool:
     """Say whether a move shows: an older allocation's report is evidence, and stays in history.
 
-    While the hub has the task back, only its own moves count.
+    So is what another device did that was given the same submission by its client. While the hub
+    has the task back, only its own moves count.
     """
-    if seat.allocation is None and seat.holders:
-        return move.allocation is None
-    return rank(move.allocation) >= rank(seat.allocation)
+    given, moved = seat.allocation, move.allocation
+    if given is None and seat.holders:
+        return moved is None
+    if moved is not None and moved.epoch is None:
+        is_its_own = given is not None and (given.epoch, given.device) == (None, moved.device)
+        return is_its_own and rank(moved) >= rank(given)
+    return rank(moved) >= rank(given)

@@ -123,7 +123,10 @@ def _takes_back(task: Task, progress: Progress, device: str) -> bool:
 
 
 def _judge_seat(task: Task, seat: Seat, device: str) -> str | None:
-    """A device may seat itself on its own submission, never take a seat that the hub gave."""
+    """A device may seat itself on its own submission, if nobody has it and it is not over.
+
+    Of two nodes whose client gave both the same submission, what the first to arrive did stands.
+    """
     own = seat.allocation
     if own is None or own.epoch is not None or own.device != device:
         return "only the hub allocates to others"
@@ -132,6 +135,10 @@ def _judge_seat(task: Task, seat: Seat, device: str) -> str | None:
     given = task.allocation
     if (given is not None and given.epoch is not None) or (given is None and task.holders):
         return "the hub has this task, or has allocated it"
+    if given is not None and given.device != device:
+        return f"{given.device} was given the same task, and took it first"
+    if given is None and task.status is not Status.WAITING:
+        return f"the same task was given to the hub, and is {task.status} there"
     return None
 
 

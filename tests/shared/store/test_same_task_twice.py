@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import msgspec
+
 from shared.api import task_loading, task_queries
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Allocation, Attempt, Outcome, Progress, Seat
@@ -67,10 +69,14 @@ def test_two_agents_that_were_away_each_keep_the_attempt_they_made() -> None:
             written(f"{device}.1", 3, tasks.STATUS, Progress(status, own, ran)),
         )
         hub.write(partial(up.take, up=stretch(told, 1, 3), device=device, site=SITE))
-    assert hub.verdicts() == []
+    first_stands = "a was given the same task, and took it first"
+    assert hub.verdicts() == [(2, int(Verdict.REFUSED), first_stands)]
     shown = tasks.read(hub.reading.record("task", ID))
     assert shown is not None
+    assert (shown.status, shown.allocation) == (Status.SUCCEEDED, Allocation(None, 0, "a", "1"))
     acted = task_queries.attempts(hub.reading, ID, 10, None)
     assert {(one.device, one.outcome) for one in acted} == {("a", "succeeded"), ("b", "failed")}
     assert is_double(shown, acted)
+    given_later = msgspec.structs.replace(shown, holders=("a", "b"))
+    assert is_double(given_later, acted), "the hub gave it to both, after what they did"
     assert len(task_loading.last_attempts(hub.reading, [ID])) == 1

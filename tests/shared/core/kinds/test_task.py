@@ -145,6 +145,9 @@ AS_BO = msgspec.structs.replace(SPEC_BODY, requester="bo")
 OTHER_SPEC = msgspec.structs.replace(SPEC_BODY, payload={"seconds": 2})
 DEALT_TO_OTHER = written("hub.1", 3, SEAT, Seat(SECOND, ("other",)))
 OWN_SEAT = written("robot.1", 2, SEAT, Seat(OWN, ("robot",)))
+SUBMITTED_BY_OTHER = written("other.1", 1, SPEC, SPEC_BODY)
+OTHERS_OWN = msgspec.structs.replace(OWN, device="other")
+CANCELLED_BY_HUB = written("hub.1", 4, STATUS, Progress(Status.CANCELLED))
 
 
 def judged(by: str, register: str, body: Any, *held: Event, is_hub: bool = False) -> str | None:
@@ -226,6 +229,18 @@ REFUSED = {
         Seat(OWN, ("robot",)),
         (SUBMITTED_BY_ROBOT, SEATED),
     ),
+    "another that was given the same took it first": (
+        "other.1",
+        SEAT,
+        Seat(OTHERS_OWN, ("other",)),
+        (SUBMITTED_BY_ROBOT, OWN_SEAT, SUBMITTED_BY_OTHER),
+    ),
+    "the hub, which was given the same, has cancelled it": (
+        "robot.1",
+        SEAT,
+        Seat(OWN, ("robot",)),
+        (SUBMITTED, SUBMITTED_BY_ROBOT, CANCELLED_BY_HUB),
+    ),
     "a device clears a seat": ("robot.1", SEAT, Seat(None, ()), (SUBMITTED_BY_ROBOT, OWN_SEAT)),
 }
 
@@ -241,6 +256,21 @@ def test_refused_with_a_reason(case: tuple[str, str, Any, tuple[Event, ...]]) ->
     """Promise 5."""
     by, register, body, held = case
     assert judged(by, register, body, *held)
+
+
+@pytest.mark.parametrize("n", [0, 1])  # 1: tried again there, by a person
+def test_what_another_did_that_was_given_the_same_task_does_not_show(n: int) -> None:
+    """✗ a task that has succeeded is dead, one that was cancelled succeeds (the simulator)."""
+    own = msgspec.structs.replace(OTHERS_OWN, n=n)
+    theirs = written("other.1", 3, STATUS, Progress(Status.DEAD, own))
+    done = written("robot.1", 3, STATUS, Progress(Status.SUCCEEDED, OWN))
+    both = (SUBMITTED_BY_ROBOT, SUBMITTED_BY_OTHER)
+    ran = read(record(*both, OWN_SEAT, done, theirs))
+    assert ran is not None
+    assert ran.status is Status.SUCCEEDED
+    never = read(record(SUBMITTED, SUBMITTED_BY_OTHER, CANCELLED_BY_HUB, theirs))
+    assert never is not None
+    assert never.status is Status.CANCELLED
 
 
 def test_the_hub_may_seat_anybody_and_an_event_stays_in_its_register() -> None:
