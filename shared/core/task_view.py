@@ -14,7 +14,6 @@ from shared.core.kinds.task import (
     Attempt,
     Claim,
     Failure,
-    Outcome,
     Reported,
     Task,
 )
@@ -219,15 +218,17 @@ def is_double(task: Task, attempts: Sequence[AttemptView]) -> bool:
 
 
 def _is_given_twice(task: Task, attempts: Sequence[AttemptView]) -> bool:
-    """Say whether devices acted on submissions of their own of a task that another node had.
+    """Say whether a device acted on a submission of its own, of a task that another node had.
 
-    At most one seat that a device gives itself stands, and after a success nobody deals the task.
+    It may have been given the task by the hub as well, before or after that.
     """
     if any(attempt.device not in task.holders for attempt in attempts):
         return True
-    own = [attempt for attempt in attempts if attempt.claim.epoch is None]
-    is_done = any(attempt.outcome == Outcome.SUCCEEDED for attempt in own)
-    return len({attempt.device for attempt in own}) > 1 or (is_done and len(own) < len(attempts))
+    is_apart = any(
+        attempt.claim.epoch is None and attempt.device in task.denied for attempt in attempts
+    )
+    allocations = {(one.claim.epoch, one.claim.n, one.device) for one in attempts}
+    return is_apart and len(allocations) > 1
 
 
 def _in_doubt(task: Task, attempts: Sequence[AttemptView]) -> tuple[int, ...]:

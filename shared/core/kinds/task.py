@@ -258,6 +258,7 @@ class Task(msgspec.Struct, frozen=True, gc=False):
         permit: The hub's newest leave to start a claim, or None.
         reported: What the newest run said of itself, or None.
         seat: Who has it, and how it came to that.
+        denied: Devices that gave themselves the seat, which another had by then.
         created_ms: When it was submitted, Unix ms.
         updated_ms: When it last changed, Unix ms.
     """
@@ -279,6 +280,7 @@ class Task(msgspec.Struct, frozen=True, gc=False):
     permit: Permit | None = None
     reported: Reported | None = None
     seat: Seat = NOBODY
+    denied: tuple[str, ...] = ()
 
     @property
     def shown_device(self) -> str | None:
@@ -414,6 +416,7 @@ def _decode(record: Record) -> Task | None:
         permit=_body(record, PERMIT, _permit),
         reported=_reported_of(record, seat.allocation),
         seat=seat,
+        denied=tuple([device_of(origin) for origin in record.register(SEAT).refused]),
     )
 
 

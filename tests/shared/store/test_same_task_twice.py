@@ -79,4 +79,6 @@ def test_two_agents_that_were_away_each_keep_the_attempt_they_made() -> None:
     assert is_double(shown, acted)
     given_later = msgspec.structs.replace(shown, holders=("a", "b"))
     assert is_double(given_later, acted), "the hub gave it to both, after what they did"
+    ran_once = [one for one in acted if one.device == "b"]
+    assert not is_double(given_later, ran_once)
     assert len(task_loading.last_attempts(hub.reading, [ID])) == 1
