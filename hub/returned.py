@@ -20,7 +20,6 @@ from shared.store.transaction import Transaction
 
 BATCH_MAX = 500  # tasks in one transaction
 
-# What acted first, so that it is dealt again first.
 UNFINISHED = (Status.RUNNING, Status.CANCELLING, Status.WAITING)
 
 HELD = """SELECT id FROM tasks WHERE device = $1 AND status = $2 AND id > $3 AND seated = 1
@@ -36,7 +35,7 @@ def settle(
         tx: The transaction.
         device: That came back.
         incarnation: The one that it writes now.
-        status: One of UNFINISHED; call for each, in this order.
+        status: One of UNFINISHED; call for each.
         after: Look at greater ids only.
 
     Returns:

@@ -83,8 +83,8 @@ def expire(tx: Transaction, task: Task) -> None:
     write_status(tx, task, Progress(move(task.status, Signal.EXPIRE), reason=reason))
 
 
-def who_cancels(record: Record) -> str:
-    """Return who asked to cancel a task, and why, for people."""
+def why_cancelled(record: Record) -> str:
+    """Return who asked to cancel a task and why, for people."""
     request = records.latest(record.register(tasks.CANCEL))
     if request is None:
         return task_events.cancelled_by(ACTOR, None)

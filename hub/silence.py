@@ -4,7 +4,7 @@ import msgspec
 
 from hub import allocation, dealing, evidence, groups, recall, release, unique
 from hub.round import Room, Round, Terms
-from hub.seats import ACTOR, cancel, expire, who_cancels, write_seat
+from hub.seats import ACTOR, cancel, expire, why_cancelled, write_seat
 from shared.api import task_events
 from shared.core.kinds.task import CancelRequest, Task
 from shared.core.lifecycle import Status
@@ -38,7 +38,7 @@ def look(
         reason = f"{holder.id} is away and cannot start it"
         task_events.take_back(tx, task, actor=ACTOR, reason=reason)
         if task.cancel_asked:
-            cancel(tx, task, who_cancels(record))
+            cancel(tx, task, why_cancelled(record))
         else:
             expire(tx, task)
         return

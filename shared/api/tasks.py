@@ -97,7 +97,7 @@ class Cancellation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seen: Seen | None = None
 
 
-class Retrial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RetryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of a retry; may be left out."""
 
     seen: Seen | None = None
@@ -207,7 +207,7 @@ async def cancel(call: Call) -> Answer:
 
 async def retry(call: Call) -> Answer:
     """Let a dead task run again."""
-    asked = await bodies.read(call.request, Retrial, required=False)
+    asked = await bodies.read(call.request, RetryRequest, required=False)
     again = call.context.retry
     return await act(call, lambda tx, _: again(tx, call.id, call.actor), asked.seen, decides=True)
 
@@ -348,7 +348,7 @@ ROUTES = (
         path=f"{ONE}/retry",
         handler=retry,
         summary="Let a dead task run again",
-        body=Retrial,
+        body=RetryRequest,
         body_required=False,
         answer=TaskView,
         headers=("ETag",),

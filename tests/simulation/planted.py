@@ -219,9 +219,7 @@ class SeatsWhoever(_OnVerdict):
             verdict, reason = Verdict.APPLIED, None
         return self._tx.store_event(event, verdict, reason)
 
-    @staticmethod
-    def fold(register: Register, event: Event) -> Register:
-        return registers.fold(register, event)
+    fold = staticmethod(registers.fold)
 
 
 class ParkedReplaces(_OnVerdict):

@@ -258,7 +258,7 @@ class Task(msgspec.Struct, frozen=True, gc=False):
         permit: The hub's newest leave to start a claim, or None.
         reported: What the newest run said of itself, or None.
         seat: Who has it, and how it came to that.
-        denied: Devices that gave themselves the seat, which another had by then.
+        denied: Devices that gave themselves the seat, and were refused it by the hub.
         created_ms: When it was submitted, Unix ms.
         updated_ms: When it last changed, Unix ms.
     """
