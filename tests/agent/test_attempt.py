@@ -100,6 +100,14 @@ def test_what_follows_from_the_end_of_a_run(
     assert progress.not_before_ms == (NOW_MS + 500 if retried else None)
 
 
+@pytest.mark.parametrize(("limit_s", "words"), [(2.5, "than 2.5 s"), (None, "than it may")])
+def test_a_run_that_took_too_long_says_how_long_it_might(limit_s: float | None, words: str) -> None:
+    spec = msgspec.structs.replace(RUNNING.spec, start_to_close_s=limit_s)
+    task = msgspec.structs.replace(RUNNING, spec=spec)
+    progress = conclude(task, Stopped(Stop.TIMEOUT), now_ms=NOW_MS, jitter=0.5)
+    assert progress.reason == f"it took longer {words}, and was ended"
+
+
 def test_an_orphan_whose_cancel_was_not_answered_is_cancelled_if_it_may_be_lost() -> None:
     task = acting(on_orphan=OnOrphan.REQUEUE, cancel_asked=True)
     progress = abandon(task, now_ms=NOW_MS, repeatable=False, reason="gone")

@@ -204,6 +204,12 @@ REFUSED = {
         Progress(Status.RUNNING, FIRST),
         (SUBMITTED, SEATED),
     ),
+    "a holder reports for another": (
+        "robot.1",
+        STATUS,
+        Progress(Status.RUNNING, SECOND),
+        (SUBMITTED, SEATED, MOVED),
+    ),
     "status before any seat": ("robot.1", STATUS, Progress(Status.RUNNING), (SUBMITTED,)),
     "a device allocates in the hub's epoch": (
         "robot.1",
