@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from agent import testimony
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Attempt, Progress, StartRequest, Task
 from shared.core.lifecycle import ACTING, ENDED, Signal, Status, move
@@ -25,8 +26,7 @@ def was_given(task: Task, node: Node) -> bool:
     seat = task.allocation
     if seat is None:
         return False
-    origin = f"{seat.device}.{seat.incarnation}"
-    return seat.device == node.device and node.writes.get(task.site) == origin
+    return seat.device == node.device and node.writes.get(task.site) == seat.origin
 
 
 def is_held(task: Task, node: Node) -> bool:
@@ -135,31 +135,13 @@ def settle(
         log.warning("attempt %s of %s ended after its claim had", attempt.id, claimed.id)
         ran = Progress(Status.RUNNING, claimed.allocation, attempt)
         running = msgspec.structs.replace(claimed, status=Status.RUNNING, progress=ran)
-        _testify(tx, task, conclude(running))
+        testimony.testify(tx, tx.record("task", task.id), conclude(running))
+        testimony.let_go(tx, tx.record("task", task.id))
         return task
     if task.status not in ACTING or not is_current(task, attempt):
         log.warning("attempt %s of %s ended, and had been settled before", attempt.id, claimed.id)
         return task
     return report(tx, task, conclude(task))
-
-
-def _testify(tx: Transaction, task: Task, progress: Progress) -> None:
-    """Report under an allocation that is no longer: evidence, by which no order or lock waits.
-
-    It has seen only what this device said itself under that allocation: else it would replace what
-    the new holder says, or this device under a newer one, which must count as it was.
-    """
-    origin = tx.node.writes[task.site]
-    said = tasks.last_said(tx.record("task", task.id), origin, progress.allocation)
-    tx.append(
-        site=task.site,
-        kind="task.status",
-        subject=task.id,
-        register=tasks.STATUS,
-        body=progress,
-        actor=tx.node.device,
-        seen={origin: said},
-    )
 
 
 def is_current(task: Task, attempt: Attempt) -> bool:

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from agent import testimony
 from shared.link import Ended, Link, Socket
 from shared.replica import Replica
-from shared.store import down, exchange
+from shared.store import exchange
 from shared.store import node as nodes
 from shared.sync import device
 from shared.sync.frame import DeviceStatus
@@ -153,7 +154,7 @@ class DeviceSession:
             case device.ReadLog(origin, after):
                 return await self._read_log(origin, after)
             case device.TakeDown(chunk):
-                cursor = await self._replica.write(lambda tx: down.take(tx, chunk))
+                cursor = await self._replica.write(lambda tx: testimony.take(tx, chunk))
                 self._progress.note_sync()
                 return device.DownTaken(chunk.lane, cursor)
             case device.NoteStored(origin, seq):

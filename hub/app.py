@@ -16,10 +16,10 @@ from hub import (
     asking,
     booking_routes,
     calendar_routes,
-    deciding,
     fleet,
     lock_routes,
     outbox,
+    reactions,
     resource_routes,
     schedules,
     task_routes,
@@ -75,7 +75,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             log.warning("%s: this hub goes on with a new epoch and new logs", replica.notice)
         for site in settings.sites:
             # What an older version parked, this one may understand.
-            await replica.write(partial(judge.again, site=site, react=deciding.react))
+            await replica.write(partial(judge.again, site=site, react=reactions.react))
         sitter, granter, gateway = _dispatch(replica, settings.dispatch)
         context = NodeContext(
             replica=replica,
@@ -132,7 +132,7 @@ def _dispatch(replica: Replica, dispatch: Dispatch) -> tuple[Sitter, Granter, Ga
         replica,
         on_connected=came_or_went,
         on_caught_up=lambda device, incarnation: sitter.device_returned(device, incarnation),
-        react=deciding.react,
+        react=reactions.react,
     )
     sitter = Sitter(
         replica,

@@ -89,7 +89,7 @@ def _turn(tx: Transaction, task: Task) -> Turn | Waiting:
     after = recall.ask_back(tx, task, ACTOR).held if task.holders else ()
     if after:
         return waiting_for(after)
-    return _edge_in_doubt(tx, task) or groups.turn(tx, task)
+    return edge_in_doubt(tx, task) or groups.turn(tx, task)
 
 
 def _say_why(task: Task, wanted: Need, only: str | None, found: Round) -> None:
@@ -115,7 +115,7 @@ def _need(task: Task, record: Record, terms: Terms, found: Round) -> Need:
     return msgspec.structs.replace(wanted, but=refused_by)
 
 
-def _edge_in_doubt(tx: Transaction, task: Task) -> Waiting | None:
+def edge_in_doubt(tx: Transaction, task: Task) -> Waiting | None:
     """An edge is proved only once all that was dealt of the predecessor has ended."""
     for edge in task.spec.after:
         before = tasks.read(tx.record("task", edge.task))

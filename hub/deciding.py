@@ -5,8 +5,6 @@ the request is: nothing can be booked in between, and a hub that is killed has d
 stored, or has neither.
 """
 
-import logging
-import sqlite3
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -20,7 +18,6 @@ from shared.core.clock import COUNTER_BITS, Stamp, at_ms
 from shared.core.event import Event, device_of
 from shared.core.kinds import booking as bookings
 from shared.core.kinds import record_kind
-from shared.errors import StoreError
 from shared.store.transaction import Transaction
 
 OFFSET = "SELECT clock_offset_ms FROM devices WHERE id = $1"
@@ -31,28 +28,16 @@ ROUND_MAX = 200
 EXPIRE_MAX = 200  # holds in one transaction
 NAMED_MAX = 50  # bookings in the way, of each resource: with 50 resources some 100 KiB
 
-log = logging.getLogger(__name__)
-
 
 def react(tx: Transaction, applied: Sequence[Event], site: str) -> None:
-    """Decide what arrived with a batch; ``shared.store.judge.React``.
-
-    A fault of ours must not hold up the device's log (promise 6): what is undecided then stays
-    ``requested``, and is looked at again.
-    """
+    """Decide what arrived with a batch; ``shared.store.judge.React``."""
     asking = [
         event
         for event in applied
         if record_kind(event.header.kind) == BOOKING and bookings.is_request(event)
     ]
-    if not asking:
-        return
-    try:
+    if asking:
         decide_events(tx, asking, site)
-    except (sqlite3.Error, StoreError):
-        raise
-    except Exception:
-        log.exception("%s requests for bookings wait for another look", len(asking))
 
 
 def ask(

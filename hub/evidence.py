@@ -8,7 +8,7 @@ import msgspec
 
 from shared.core import doubt
 from shared.core.doubt import Last
-from shared.core.kinds.task import Failure, Task
+from shared.core.kinds.task import Allocation, Failure, Task
 from shared.core.lifecycle import ACTING
 from shared.store.transaction import Reading
 
@@ -16,6 +16,8 @@ SUCCESS = """SELECT id, device FROM attempts WHERE task = $1 AND outcome = 'succ
     ORDER BY n DESC, number DESC LIMIT 1"""
 LAST = """SELECT n, device, number, outcome, error FROM attempts
     WHERE task = $1 ORDER BY n, number"""
+OTHERS = """SELECT 1 FROM attempts
+    WHERE task = $1 AND n = $2 AND device <> $3 AND ended_at IS NULL LIMIT 1"""
 
 _failure = msgspec.json.Decoder(Failure).decode
 
@@ -44,6 +46,11 @@ def still_open(reading: Reading, task: Task) -> tuple[int, ...]:
         for n, device, number, outcome, error in reading.query(LAST, task.id)
     }
     return doubt.still_open(task, last)
+
+
+def others_run(reading: Reading, task: Task, given: Allocation) -> bool:
+    """Say whether another device is known to run a task under the number of an allocation."""
+    return bool(reading.query(OTHERS, task.id, given.n, given.device))
 
 
 def may_act(task: Task) -> bool:

@@ -42,7 +42,8 @@ def force(
     Raises:
         NotFound: No such task.
         IllegalMove: It has ended or is unknown, nobody has it, its device is here and was not
-            asked to let go, it waits for another task, or is known to have succeeded.
+            asked to let go, it waits for another task, one before it is in doubt, or it is known to
+            have succeeded.
         Refused: No device, or not the one named, can take it.
     """
     task = task_actions.known(tx, task_id)
@@ -56,6 +57,9 @@ def force(
     waiting = why(task, tx.now_ms, lambda other: dealing.status(tx, other))
     if waiting is not None and waiting.status is Status.BLOCKED:
         raise IllegalMove(f"{waiting.reasons[0].message}; move that first")
+    doubt = dealing.edge_in_doubt(tx, task)
+    if doubt is not None:
+        raise IllegalMove(f"{doubt.reasons[0].message}; wait for its word, or settle that as over")
     for one in moving:
         won = evidence.success(tx, one)
         if won is not None:

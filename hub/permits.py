@@ -36,7 +36,6 @@ HOLD = """INSERT INTO locks (site, name, task, epoch, n, attempt, device, grante
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"""
 FREE = "DELETE FROM locks WHERE task = $1 AND epoch = $2 AND n = $3 AND attempt = $4"
 FREE_ALL = "DELETE FROM locks WHERE task = $1"
-FREE_OLDER = "DELETE FROM locks WHERE task = $1 AND n < $2"
 FREE_ONE = "DELETE FROM locks WHERE site = $1 AND name = $2"
 HOLDER = "SELECT task, epoch, n, attempt FROM locks WHERE site = $1 AND name = $2"
 OUTCOME = """SELECT outcome FROM attempts
@@ -147,6 +146,8 @@ def _grant(tx: Transaction, task: Task, request: Request) -> None:
 
 def _has_ended(tx: Reading, task: Task, claim: Claim) -> bool:
     """Say whether nothing runs under a claim any more, nor will."""
+    if claim.n in task.seat.over:
+        return True
     given = task.allocation
     if given is not None and (given.epoch, given.n) == (claim.epoch, claim.n):
         if task.status is Status.UNKNOWN:
@@ -177,11 +178,6 @@ def rows(reading: Reading) -> list[LockRow]:
 def release_all(tx: Transaction, task_id: str) -> None:
     """Free all that a task holds: a person has said that it is over, or given it elsewhere."""
     tx.execute(FREE_ALL, task_id)
-
-
-def release_older(tx: Transaction, task: Task) -> None:
-    """Free what older allocations of a task hold."""
-    tx.execute(FREE_OLDER, task.id, task.seat.newest)
 
 
 def release(tx: Transaction, site: str, name: str, *, reason: str, actor: str) -> str:

@@ -56,7 +56,7 @@ def settle(
 def _settle(tx: Transaction, task: Task) -> None:
     assert task.allocation is not None
     device = task.allocation.device
-    reason = f"{device} came back without the journal of {device}.{task.allocation.incarnation}"
+    reason = f"{device} came back without the journal of {task.allocation.origin}"
     if not evidence.may_act(task):
         task_events.take_back(tx, task, actor=ACTOR, reason=reason)
         return

@@ -87,6 +87,5 @@ def _declare_over(tx: Transaction, task: Task, words: str, actor: str) -> None:
     still = evidence.still_open(tx, task)
     if not still:
         raise IllegalMove("no former device of this task is in doubt; nothing is to be declared")
-    seat = msgspec.structs.replace(task.seat, over=(*task.seat.over, *still), reason=words)
+    seat = msgspec.structs.replace(task.seat, over=(*task.seat.over, *still), closed=words)
     task_events.append(tx, task.id, task.site, "task.allocated", seat, actor)
-    permits.release_older(tx, task)

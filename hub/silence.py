@@ -62,4 +62,5 @@ def _is_tied(tx: Transaction, task: Task, terms: Terms) -> bool:
     waiting = why(task, terms.now_ms, lambda other: dealing.status(tx, other))
     if waiting is not None and waiting.status is Status.BLOCKED:
         return True
-    return groups.turn(tx, task) != groups.Turn()
+    is_in_doubt = dealing.edge_in_doubt(tx, task) is not None
+    return is_in_doubt or groups.turn(tx, task) != groups.Turn()

@@ -40,7 +40,8 @@ OPEN = "status IN ('waiting', 'running', 'cancelling')"
 TOUCHED = f"""SELECT id FROM tasks
     WHERE id IN ({_MARKS}) AND {OPEN} AND (seated = 0 OR released = 1 OR unique_key IS NOT NULL)
     UNION SELECT e.task FROM edges e CROSS JOIN tasks t
-    WHERE e.after IN ({_MARKS}) AND t.id = e.task AND t.status = 'waiting' AND t.seated = 0
+    WHERE e.after IN ({_MARKS}) AND t.id = e.task AND t.status = 'waiting'
+    AND (t.seated = 0 OR t.released = 1)
     UNION SELECT e.after FROM edges e CROSS JOIN tasks t
     WHERE e.task IN ({_MARKS}) AND t.id = e.after AND t.status = 'waiting' AND t.seated = 0
     UNION SELECT (SELECT o.id FROM tasks o WHERE o.site = t.site AND o.group_key = t.group_key

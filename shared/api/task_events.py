@@ -83,14 +83,13 @@ def take_back(
 
 def after_leaving(
     task: Task, *, moved: bool, over: bool = False
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+) -> tuple[tuple[Allocation, ...], tuple[int, ...]]:
     """Return ``Seat.moved`` and ``Seat.over`` once the current allocation is no longer."""
     if task.allocation is None:
         return task.seat.moved, task.seat.over
-    n = task.allocation.n
     return (
-        (*task.seat.moved, n) if moved else task.seat.moved,
-        (*task.seat.over, n) if over else task.seat.over,
+        (*task.seat.moved, task.allocation) if moved else task.seat.moved,
+        (*task.seat.over, task.allocation.n) if over else task.seat.over,
     )
 
 

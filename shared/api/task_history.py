@@ -188,6 +188,8 @@ def _words(body: msgspec.Struct) -> Said:
     match body:
         case Spec():
             return _submitted(body), None, None
+        case Seat(closed=str() as why):
+            return None, None, why
         case Seat(allocation=None):
             return Status.QUEUED, None, body.reason or "taken back"
         case Seat(allocation=allocation):
@@ -196,7 +198,7 @@ def _words(body: msgspec.Struct) -> Said:
             return Status.QUEUED, None, f"allocated to {device}{why}"
         case Progress():
             number = body.attempt.number if body.attempt else None
-            return _moved(body), number, _reason(body)
+            return None if body.returned else _moved(body), number, _reason(body)
         case _:
             return None, *_requested(body)
 

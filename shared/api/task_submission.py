@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from shared.api import task_events
-from shared.core import instants
+from shared.core import doubt, instants
 from shared.core.event import BODY_BYTES_MAX
 from shared.core.ids import Name, Uuid7
 from shared.core.kinds import task as tasks
@@ -378,7 +378,7 @@ def _settled_here(tx: Transaction, task: Task, incarnation: str) -> bool:
     tell, also whether all ended that was dealt of one that was moved, and whether somebody there
     has a dead one retried.
     """
-    if set(task.seat.moved) - set(task.seat.over):
+    if doubt.is_in_doubt(task):
         return False
     if task.status in FINAL:
         return True

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from shared.core.kinds.task import Outcome, Task
+from shared.core.kinds.task import Allocation, Outcome, Task
 from shared.core.kinds.task_spec import Spec
 
 
@@ -24,24 +24,31 @@ class Last(msgspec.Struct, frozen=True):
 
 def is_in_doubt(task: Task) -> bool:
     """Say whether any allocation may be in doubt, so that its attempts need a look."""
-    return not set(task.seat.moved) <= set(task.seat.over)
+    return bool(task.seat.doubtful)
 
 
 def still_open(task: Task, last: Mapping[tuple[int, str], Last]) -> tuple[int, ...]:
     """Return the older allocations of a task that may still act, or act again.
 
-    Those are the ones taken from a device without its word, until its report of the end arrives
-    or somebody declares them over.
+    Those are the ones taken from a device without its word, until its report of the end arrives,
+    or its word that it has let go of them, or somebody declares them over.
 
     Args:
         task: The task.
         last: The newest attempt of each allocation, by its number and device: two agents may have
             given the same task to themselves, both as number 0.
     """
-    known = {n for n, _ in last}
-    going_on = {n for (n, _), one in last.items() if not _is_end(task.spec, one)}
-    doubtful = [n for n in task.seat.moved if n not in task.seat.over]
-    return tuple(n for n in doubtful if n not in known or n in going_on)
+    return tuple([one.n for one in task.seat.doubtful if _may_act(task.spec, one, last)])
+
+
+def _may_act(spec: Spec, taken: Allocation, last: Mapping[tuple[int, str], Last]) -> bool:
+    """Say whether an allocation that was taken away may act, or another of its number does."""
+    under = {device: one for (n, device), one in last.items() if n == taken.n}
+    own = under.pop(taken.device, None)
+    if own is None and not under:
+        return True
+    is_open = own is not None and not _is_end(spec, own)
+    return is_open or any(one.outcome is None for one in under.values())
 
 
 def _is_end(spec: Spec, last: Last) -> bool:

@@ -213,7 +213,7 @@ def is_double(task: Task, attempts: Sequence[AttemptView]) -> bool:
     submission by its client, while another node had it too.
     """
     acted = {attempt.claim.n for attempt in attempts}
-    is_moved = any(n in acted and max(acted) > n for n in task.seat.moved)
+    is_moved = any(one.n in acted and max(acted) > one.n for one in task.seat.moved)
     return is_moved or _is_given_twice(task, attempts)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hub import fleet
+from hub import fleet, reactions
 from hub.explain import HubExplain
 from hub.force import force
 from hub.granter import Granter
@@ -139,8 +139,16 @@ class Hub:
     ) -> None:
         """Let a report of a former holder arrive, which had seen nothing of what came since."""
         body = Progress(status, held.allocation, an_attempt(held, number, status), **fields)
-        await self.node.replica.write(
-            lambda tx: tx.append(
+        await self._arrive(task_id, body)
+
+    async def let_go(self, task_id: str, held: Task) -> None:
+        """Let a former holder say that nothing of a task runs there, nor will."""
+        body = Progress(Status.WAITING, held.allocation, returned=True)
+        await self._arrive(task_id, body)
+
+    async def _arrive(self, task_id: str, body: Progress) -> None:
+        def arrive(tx: Transaction) -> None:
+            event = tx.append(
                 site=SITE,
                 kind="task.status",
                 subject=task_id,
@@ -149,7 +157,9 @@ class Hub:
                 actor="dispatcher",
                 seen={},
             )
-        )
+            reactions.react(tx, [event], SITE)
+
+        await self.node.replica.write(arrive)
 
     async def retry_refused(self, task_id: str) -> str:
         with pytest.raises(IllegalMove) as refused:

@@ -198,6 +198,23 @@ async def test_a_person_may_declare_over_what_an_absent_device_runs(hub: Hub) ->
         await hub.settle_as(one, Verdict.OVER)
 
 
+async def test_nor_is_it_forced_elsewhere_beside_a_run_that_may_go_on(hub: Hub) -> None:
+    """✗ Forced after it, the successor started while robot-1 ran its predecessor."""
+    one = await held_by_one_that_is_away(hub)
+    await hub.connect("robot-1")
+    two = await hub.node.submit(after=[one])
+    assert await hub.seated(two) == "robot-1"
+    await hub.disconnect("robot-1")
+    await hub.force(one)
+    await hub.node.report(one, Status.SUCCEEDED, number=1)
+    with pytest.raises(IllegalMove, match="may still run where it was; wait for its word"):
+        await hub.force(two)
+    await hub.settle_as(one, Verdict.OVER)
+    assert (await hub.view(one)).history[-1].reason == "settled as over by ada: looked"
+    await hub.force(two)
+    assert await hub.seated(two) == "robot-2"
+
+
 async def test_a_failed_attempt_with_others_left_is_not_the_end(hub: Hub) -> None:
     one = await held_by_one_that_is_away(hub, max_attempts=2)
     held = await hub.node.task(one)

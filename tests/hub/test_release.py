@@ -7,6 +7,7 @@ import pytest
 
 from hub import permits, release
 from hub.release import Due, Patience
+from hub.settle import Verdict
 from shared.core.kinds.task import (
     Allocation,
     Attempt,
@@ -184,12 +185,51 @@ async def test_repeatable_work_is_given_again_and_the_double_run_shows(hub: Hub)
     assert await hub.seated(task_id) == "robot-1"
     await hub.pass_s(1)
     task = await hub.until(lambda t: t.holders == ("robot-1", "robot-2"), task_id)
-    assert task.seat.moved == (1,)
+    assert [one.n for one in task.seat.moved] == [1]
     assert not task.is_permitted, "the new holder asks for itself"
     await hub.node.report(task_id, Status.SUCCEEDED, number=1)
     await hub.late(task_id, held, Status.SUCCEEDED)
     shown = await hub.view(task_id)
     assert (shown.status, shown.double_run, len(shown.attempts)) == ("succeeded", True, 2)
+
+
+async def test_who_was_permitted_and_lets_go_unstarted_frees_its_locks(hub: Hub) -> None:
+    """✗ Its locks stayed suspect until a person spoke, and the next holder waited for them."""
+    await hub.connect("robot-1")
+    task_id = await hub.node.submit(
+        offline="release", repeatable=True, start_to_close_s=10, locks=["lift"]
+    )
+    await hub.seated(task_id)
+    await hub.ask_start(task_id)
+    await hub.permitted(task_id)
+    held = await hub.node.task(task_id)
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    await hub.pass_s(40)
+    await hub.until(lambda t: t.holders == ("robot-1", "robot-2"), task_id)
+    await hub.ask_start(task_id)
+    await hub.settle()
+    assert not (await hub.node.task(task_id)).is_permitted
+    await hub.let_go(task_id, held)
+    await hub.permitted(task_id)
+    assert (await hub.view(task_id)).in_doubt == ()
+
+
+async def test_one_that_comes_after_a_run_in_doubt_stays(hub: Hub) -> None:
+    await hub.connect("robot-1")
+    one = await hub.node.submit()
+    two = await hub.node.submit(offline="release", after=[one])
+    assert [await hub.seated(task_id) for task_id in (one, two)] == ["robot-1"] * 2
+    await hub.disconnect("robot-1")
+    await hub.connect("robot-2")
+    await hub.force(one)
+    await hub.node.report(one, Status.SUCCEEDED, number=1)
+    await hub.pass_s(60)
+    assert await hub.seated(two) == "robot-1"
+    await hub.settle_as(one, Verdict.OVER)
+    await hub.pass_s(60)
+    task = await hub.until(lambda t: t.holders == ("robot-1", "robot-2"), two)
+    assert task.allocation is not None
 
 
 async def test_a_cancelled_one_need_not_wait_for_a_device_that_cannot_start_it(hub: Hub) -> None:

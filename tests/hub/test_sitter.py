@@ -377,7 +377,7 @@ async def test_what_a_lost_journal_had_becomes_unknown_or_is_given_again(hub: Hu
 
     given = await hub.until(lambda t: t.allocation is not None and t.allocation.n == 2, again)
     assert (given.status, given.attempts_made) == (Status.WAITING, 0)
-    assert (given.seat.moved, given.seat.over) == ((1,), (1,))
+    assert ([one.n for one in given.seat.moved], given.seat.over) == ([1], (1,))
     assert given.allocation is not None
     assert (given.allocation.n, given.allocation.incarnation) == (2, "bbb")
     assert [a.outcome for a in (await hub.view(again)).attempts] == ["lost"]
@@ -407,8 +407,11 @@ async def test_more_than_one_transaction_of_tasks_are_settled_once_each(
         sitter = Sitter(node.replica, lambda: frozenset[str](), node.clock, node.clock)
         assert await sitter.device_returned("robot-1", "bbb") == count
         some = [await node.task(task_id) for task_id in (ids[0], ids[7], ids[-1])]
-        wanted = (None, (1,)) if on_orphan == "requeue" else (1, ())
-        seats = [(one.allocation.n if one.allocation else None, one.seat.moved) for one in some]
+        wanted = (None, [1]) if on_orphan == "requeue" else (1, [])
+        seats = [
+            (one.allocation and one.allocation.n, [taken.n for taken in one.seat.moved])
+            for one in some
+        ]
         assert seats == [wanted] * 3
         assert await sitter.device_returned("robot-1", "bbb") == 0
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from agent import testimony
+from hub import reactions
 from shared.core.clock import ClockTrust
 from shared.core.event import Event
 from shared.core.kinds.equipment import PERSON, Created, Equipment, Report, State, exists, view
 from shared.errors import BadFrame
-from shared.store import database, down, exchange, feed, up
+from shared.store import database, exchange, feed, up
 from shared.store.guard import Guard, GuardFile, GuardState
 from shared.store.store import Committed, Identity, Store
 from shared.store.transaction import Reading, Transaction
@@ -248,7 +250,7 @@ class Session:
                 stretch = exchange.read_log(agent.reading, agent.store.node, origin, after)
                 self.to_device.append(device.LogRead(stretch))
             case device.TakeDown(chunk):
-                cursor = agent.write(lambda tx: down.take(tx, chunk))
+                cursor = agent.write(lambda tx: testimony.take(tx, chunk))
                 self.to_device.append(device.DownTaken(chunk.lane, cursor))
             case device.NoteStored(origin, seq):
                 agent.write(lambda tx: exchange.note_stored(tx, {origin: seq}))
@@ -265,7 +267,11 @@ class Session:
             case host.Greet(hello):
                 self._answer(lambda tx: host.Greeted(exchange.greet(tx, hello)))
             case host.TakeUp(taken):
-                self._answer(lambda tx: host.UpTaken(up.take(tx, taken, device=name, site=site)))
+                self._answer(
+                    lambda tx: host.UpTaken(
+                        up.take(tx, taken, device=name, site=site, react=reactions.react)
+                    )
+                )
                 self.to_host.append(host.Changed(EVERYTHING))
             case host.ReadFeed(lane, cursor):
                 chunk = feed.read(hub.reading, device=name, site=site, lane=lane, cursor=cursor)

@@ -1,21 +1,20 @@
 """A site that books: the world of ``world.py`` with resources, a hub that decides, and people."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 from shared.api import bookings as routes
 from shared.core.booking.booking import Decision
 from shared.core.booking.status import Status
-from shared.core.event import Dot, Event
+from shared.core.event import Dot
 from shared.core.kinds import booking as bookings
 from shared.errors import SkerryError
-from shared.store import judge, up
+from shared.store import judge
 from shared.store.store import Outcome
 from shared.store.transaction import Change, Transaction
-from shared.sync.frame import Forked, Stored, Up
 from tests.simulation import healed
+from tests.simulation.answering import AnsweringWorld, Scribe
 from tests.simulation.author import Author
 from tests.simulation.bookers import PERSON_MS, Bookers
 from tests.simulation.clerk import Clerk, Keeper
@@ -23,9 +22,8 @@ from tests.simulation.diary import Diary
 from tests.simulation.faults import Faults
 from tests.simulation.ghost import Made
 from tests.simulation.node import Node, Rules
-from tests.simulation.planted import Meddler
 from tests.simulation.promises import demand
-from tests.simulation.world import SITE, STRIKE_EVERY, Report, World, play
+from tests.simulation.world import SITE, STRIKE_EVERY, Report, play
 
 ACTS = 120  # of people, in one run
 OPENED_MS = 2_000  # after the start: then resources are there
@@ -38,28 +36,6 @@ PLACES = """SELECT booking, resource, begins, ends, status, held_until FROM book
 UNDECIDED = "SELECT id FROM bookings WHERE undecided > 0"
 
 
-class Scribe(Meddler):
-    """A transaction whose events the observer knows of.
-
-    Attributes:
-        author: Writes them.
-    """
-
-    def __init__(self, tx: Transaction, author: Author) -> None:
-        super().__init__(tx)
-        self.author = author
-
-    def append(self, **given: Any) -> Event:
-        self.author.append(
-            given["kind"],
-            given["subject"],
-            given["register"],
-            given["body"],
-            seen=given.get("seen"),
-        )
-        return self.author.made[-1].event
-
-
 class BookingFaults(Faults):
     """Faults, of which no clock leaps by years: nothing would be left to book."""
 
@@ -69,7 +45,7 @@ class BookingFaults(Faults):
         node.clock.jump(self._chance.choice(JUMPS_MS))
 
 
-class BookingWorld(World):
+class BookingWorld(AnsweringWorld):
     """A world whose people book.
 
     Attributes:
@@ -87,9 +63,11 @@ class BookingWorld(World):
         rules: Rules | None = None,
         narrate: Callable[[str], None] | None = None,
     ) -> None:
-        rules = replace(rules or Rules(), take_up=self._take_up)
-        super().__init__(seed, steps=steps, rules=rules, narrate=narrate)
-        self._clerk = clerk or Clerk()
+        clerk = clerk or Clerk()
+        super().__init__(
+            seed, steps=steps, rules=rules or Rules(), narrate=narrate, react=clerk.react
+        )
+        self._clerk = clerk
         self.diary = Diary()
         self._keeper = Keeper(self.hub, Random(f"{seed} keeper"), self._clerk, self._deed)
         self._bookers = Bookers(
@@ -102,8 +80,6 @@ class BookingWorld(World):
             list(self._links.values()),
             crash=self._crash,
         )
-        # What the hub wrote while it took a stretch, until that lasts.
-        self._reactions: dict[int, tuple[Stored | Forked, list[Made]]] = {}
         self._told: dict[str, dict[Dot, Decision]] = {agent.name: {} for agent in self.agents}
         self._kept_to_ms = 0  # by the hub's clock: until then it has looked what came near
 
@@ -166,28 +142,12 @@ class BookingWorld(World):
 
         node.write(change, answered)
 
-    def _take_up(self, tx: Transaction, sent: Up, *, device: str, site: str) -> Stored | Forked:
-        scribe = Scribe(tx, Author(self.hub, tx, self.ghost, "hub"))
-
-        def react(_: Transaction, applied: Any, at: str) -> None:
-            self._clerk.react(scribe, applied, at)
-
-        taken: Stored | Forked = up.take(tx, sent, device=device, site=site, react=react)
-        self._reactions[id(taken)] = (taken, scribe.author.made)
-        return taken
-
     def _judge_again(self, tx: Any) -> None:
         """As the hub does when it starts."""
         judge.again(tx, SITE, react=lambda _, applied, site: self._clerk.react(tx, applied, site))
 
     def _committed(self, node: Node, outcomes: list[Outcome], changes: list[Change]) -> None:
-        written = []
-        for outcome in outcomes:
-            _, made = self._reactions.pop(id(outcome.value), (None, None))
-            written.append(outcome if made is None else Outcome(value=made))
-            for one in made or ():  # whoever hears of it relies on it
-                self._authors.acknowledged(one)
-        super()._committed(node, written, changes)
+        super()._committed(node, outcomes, changes)
         if node is self.hub:
             self.diary.committed(node)
 
@@ -206,11 +166,6 @@ class BookingWorld(World):
             self.diary.kept(node)
             self._deed(node, self._judge_again)
             self._keeper.start()
-
-    def _crash(self, node: Node, down_ms: int) -> None:
-        if node is self.hub:
-            self._reactions.clear()
-        super()._crash(node, down_ms)
 
     def _concerns(self) -> healed.Concerns:
         names = [agent.name for agent in self.agents]

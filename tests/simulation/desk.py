@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from hub import fleet, force, permits, retry, returned, seating, settle
+from hub import fleet, force, permits, reactions, retry, returned, seating, settle
 from hub.fleet import Fleet
 from hub.release import Patience
 from hub.round import Round, Terms
@@ -41,6 +41,7 @@ class Office:
     """What the hub does; a planted hub does one thing otherwise."""
 
     take_up: Callable[..., Any] = up.take
+    react: Callable[..., None] = reactions.react
     sit: Callable[..., Round] = seating.sit
     look: Callable[..., Any] = permits.look
     returned: Callable[..., None] = settle_returned

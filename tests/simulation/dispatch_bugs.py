@@ -11,12 +11,13 @@ import msgspec
 
 from agent import attempt as attempts
 from agent import claim as claims
-from agent import clearance
+from agent import clearance, testimony
 from agent.attempt import Failed, Result, Stopped
 from agent.clearance import Answer, Clear, Clearance
 from agent.timers import Stop
 from hub import (
     allocation,
+    deciding,
     evidence,
     force,
     groups,
@@ -38,6 +39,7 @@ from shared.core.kinds.task_spec import Check, Offline, Unreachable
 from shared.core.lifecycle import ACTING, Status
 from shared.core.task_view import AttemptView
 from shared.core.waiting import why
+from shared.sync.frame import Down
 from tests.simulation.desk import Office
 from tests.simulation.planted import SeatsWhoever, taking_with
 from tests.simulation.robots import Manners, starts_again
@@ -417,6 +419,18 @@ def give_up_when_silent(task: Task, result: Result, *, now_ms: int, jitter: floa
     return attempts.conclude(task, result, now_ms=now_ms, jitter=jitter)
 
 
+def let_go_of_all(tx: Any, chunk: Down) -> None:
+    """Say that nothing runs under what was taken away, without looking."""
+    for state in chunk.registers:
+        if (state.kind, state.name) != ("task", tasks.SEAT):
+            continue
+        record = tx.record("task", state.subject)
+        for one in tasks.seat_of(record).doubtful:
+            if one.origin == tx.node.writes[record.site] and not tasks.is_let_go(record, one):
+                said = Progress(Status.WAITING, one, returned=True)
+                testimony.testify(tx, record, said)
+
+
 def takes_unknown_for_done(status: Status | None) -> Status | None:
     """Take a predecessor of which nobody knows how it ended for one that succeeded."""
     return Status.SUCCEEDED if status is Status.UNKNOWN else status
@@ -545,6 +559,26 @@ DISPATCH_BUGS = (
         first=20,
     ),
     _bug("what is not said was not given", "ended", *TWICE, office=_deals(said_nothing)),
+    _bug(
+        "a device lets go of a task without a word",
+        "progress",
+        manners=Manners(answer=lambda _tx, _chunk: None),
+        often=("force",),
+    ),
+    _bug(
+        "a device lets go of what it runs",
+        "order",
+        "lock",
+        manners=Manners(answer=let_go_of_all),
+        often=("tie", "force"),
+        first=8,
+    ),
+    _bug(
+        "its word that it lets go is not heeded",
+        "progress",
+        office=Office(react=deciding.react),
+        often=("force",),
+    ),
     # 5. Locks
     _bug("silence frees a lock", "lock", office=Office(look=look_past_silence), often=("submit",)),
     _bug("a lock is free before its claim ends", "lock", office=Office(look=look_past_unknown)),
@@ -614,6 +648,7 @@ DISPATCH_BUGS = (
     _bug(
         "a former holder says nothing",
         "attempts",
+        "progress",
         manners=Manners(testifies=False),
         often=("submit", "force"),
     ),

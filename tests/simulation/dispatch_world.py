@@ -15,6 +15,7 @@ from shared.errors import SkerryError
 from shared.store.journal import Verdict
 from shared.store.store import Outcome
 from shared.store.transaction import Change, Transaction
+from tests.simulation.answering import AnsweringWorld
 from tests.simulation.author import Author
 from tests.simulation.desk import Desk, Office
 from tests.simulation.ghost import Made, dot_of
@@ -24,7 +25,7 @@ from tests.simulation.people import ALL, PERSON_MS, People
 from tests.simulation.planted import Meddler
 from tests.simulation.promises import demand
 from tests.simulation.robots import Manners, Robot, Told
-from tests.simulation.world import STRIKE_EVERY, Report, World, play
+from tests.simulation.world import STRIKE_EVERY, Report, play
 
 ACTS = 120  # of people, in one run
 CLEAR_MS = 20_000  # between two looks at what is left, once all is mended
@@ -126,7 +127,7 @@ class Scribe(Meddler):
         return task.status is Status.UNKNOWN and is_over
 
 
-class DispatchWorld(World):
+class DispatchWorld(AnsweringWorld):
     """A world whose nodes dispatch tasks.
 
     Attributes:
@@ -146,8 +147,16 @@ class DispatchWorld(World):
         narrate: Callable[[str], None] | None = None,
     ) -> None:
         office, manners = office or Office(), manners or Manners()
-        rules = Rules(take_up=office.take_up)
-        super().__init__(seed, steps=steps, rules=rules, narrate=narrate)
+        super().__init__(
+            seed,
+            steps=steps,
+            rules=Rules(),
+            narrate=narrate,
+            react=office.react,
+            answer=manners.answer,
+            take_up=office.take_up,
+            scribe=Scribe,
+        )
         self.ground = Ground()
         self._office = office
         self._leaving: list[tuple[Made, Task, set[int]]] = []  # as ``Scribe.leaving``, by a write

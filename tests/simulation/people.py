@@ -26,7 +26,8 @@ from shared.core.kinds.task_spec import (
     Unreachable,
 )
 from shared.core.lifecycle import FINAL, Status
-from tests.simulation.desk import Desk, Office
+from shared.store.transaction import Reading
+from tests.simulation.desk import INCARNATIONS, Desk, Office
 from tests.simulation.ground import Ground
 from tests.simulation.node import Node
 from tests.simulation.robots import Robot, Write
@@ -46,6 +47,7 @@ CHECKS = ("stock", "door")
 
 OVER = {*FINAL, Status.DEAD}
 ALL = "SELECT id, status FROM tasks WHERE status <> '' ORDER BY id"
+UNKNOWN_RUN = "SELECT 1 FROM attempts WHERE task = $1 AND outcome = 'unknown' LIMIT 1"
 PAUSED = "SELECT type FROM queues WHERE paused = 1"
 
 
@@ -126,15 +128,29 @@ class People:
             elif passes > PASSES and task.status is Status.WAITING:
                 self._cancel_one(self._hub, task.id)
         for task in doubtful:
-            self._settle_as(task.id, Verdict.OVER)
+            if self._can_nobody_say(reading, task):
+                self._settle_as(task.id, Verdict.OVER)
         self._free()
-        self._desk.is_done = not left and all(one is not None for one in open_tasks)
+        is_known = all(one is not None for one in open_tasks)
+        self._desk.is_done = is_known and not left and not doubtful
         return self._desk.is_done
+
+    def _can_nobody_say(self, reading: Reading, task: Task) -> bool:
+        """Say whether no device will: its journal is lost, or it does not know how a run ended."""
+        if reading.query(UNKNOWN_RUN, task.id):
+            return True
+        now = {(device, incarnation) for device, incarnation in reading.query(INCARNATIONS)}
+        return any((one.device, one.incarnation) not in now for one in task.seat.doubtful)
 
     def left(self) -> list[str]:
         """Say what has not ended, for a message."""
-        rows = self._hub.db.execute(ALL).fetchall()
-        return [f"{task_id} {status}" for task_id, status in rows if status not in OVER]
+        reading, found = self._hub.reading(), []
+        for task_id, status in self._hub.db.execute(ALL).fetchall():
+            task = self._task(task_id)
+            doubt = evidence.still_open(reading, task) if task is not None else ()
+            if status not in OVER or doubt:
+                found.append(f"{task_id} {status}" + (f", in doubt {doubt}" if doubt else ""))
+        return found
 
     # ------------------------------------------------------------------ submitting
 

@@ -19,10 +19,11 @@ from shared.core.event import Event
 from shared.core.kinds import record_kind
 from shared.core.register import Register
 from shared.core.vector import Origin, Vector
-from shared.store import down, feed, journal, up
+from shared.store import down, feed, journal, judge, up
 from shared.store import node as nodes
 from shared.store.guard import GuardState
 from shared.store.journal import Verdict
+from shared.store.judge import React
 from shared.store.node import Log
 from shared.store.store import Committed
 from shared.store.transaction import Reading, Transaction
@@ -249,11 +250,18 @@ class NeverWaits(Meddler):
 def taking_with(meddler: type[Meddler]) -> Callable[..., Stored | Forked]:
     """Return ``up.take`` inside a meddled transaction."""
 
-    def take(tx: Transaction, sent: Up, *, device: str, site: str) -> Stored | Forked:
+    def take(
+        tx: Transaction,
+        sent: Up,
+        *,
+        device: str,
+        site: str,
+        react: React = judge.no_reaction,
+    ) -> Stored | Forked:
         meddled: Any = meddler(tx)
         meddled._sender = sent.origin
         meddled._judged = None
-        return up.take(meddled, sent, device=device, site=site)
+        return up.take(meddled, sent, device=device, site=site, react=react)
 
     return take
 

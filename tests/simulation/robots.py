@@ -16,7 +16,7 @@ import msgspec
 
 from agent import attempt as attempts
 from agent import claim as claims
-from agent import clearance, news, orphans, schedule, timers
+from agent import clearance, news, orphans, schedule, testimony, timers
 from agent import room as rooms
 from agent.attempt import Acting, Failed, Result, Stopped, Succeeded
 from agent.clearance import Clearance
@@ -28,6 +28,7 @@ from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Attempt, Claim, Failure, Progress, Task
 from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import Signal, Status
+from shared.sync.frame import Down
 from tests.simulation.ground import Ground, Run
 from tests.simulation.node import Node
 from tests.simulation.promises import demand
@@ -63,6 +64,7 @@ class Manners:
         status_of: The status of a predecessor as the robot takes it.
         clear: What the answers of third parties mean for a task.
         conclude: What follows for a task whose run has ended.
+        answer: What it says of what the hub takes away.
         intends_first: Whether an intent is durable before it acts.
         stops_first: Whether it waits for a run to end before it writes that it has.
         ends_leftovers: Whether what its last process left running is ended first.
@@ -80,6 +82,7 @@ class Manners:
     status_of: Callable[[Status | None], Status | None] = lambda status: status
     clear: Callable[..., Clearance] = clearance.conclude
     conclude: Callable[..., Progress] = attempts.conclude
+    answer: Callable[[Any, Down], None] = testimony.answer
     intends_first: bool = True
     stops_first: bool = True
     ends_leftovers: bool = True

@@ -64,6 +64,11 @@ class Allocation(msgspec.Struct, frozen=True, gc=False):
     device: Name
     incarnation: str
 
+    @property
+    def origin(self) -> str:
+        """The log of the device that it is given to."""
+        return f"{self.device}.{self.incarnation}"
+
 
 class Seat(msgspec.Struct, frozen=True, gc=False):
     """Body of ``task.allocated``: the newest allocation, and every device that ever had one.
@@ -74,9 +79,11 @@ class Seat(msgspec.Struct, frozen=True, gc=False):
         terms: Why this device: the terms of the choice, name and value.
         n: Number of the newest allocation so far: it goes on rising while nobody has the task.
         moved: Allocations taken from their devices without these having said that nothing runs.
-        over: Those of ``moved`` that a person, or what the hub knows, declares to be over.
+        over: Numbers of those of ``moved`` that are over: by what their device has said since, by
+            what the hub knows, or because a person says so.
         refused_by: The device that gave the task back of its own accord, and not asked to.
         reason: For people: why it changed hands.
+        closed: For people: why a former allocation is over, if this event says no more than that.
         anew_ms: When somebody last decided to run it anew, Unix ms: ``schedule_to_start_s`` counts
             from then. None: from its submission.
     """
@@ -85,16 +92,22 @@ class Seat(msgspec.Struct, frozen=True, gc=False):
     holders: tuple[str, ...]
     terms: dict[str, float] = {}
     n: Number = 0
-    moved: tuple[Number, ...] = ()
+    moved: tuple[Allocation, ...] = ()
     over: tuple[Number, ...] = ()
     refused_by: str | None = None
     reason: str | None = None
+    closed: str | None = None
     anew_ms: Number | None = None
 
     @property
     def newest(self) -> int:
         """Number of the newest allocation so far; 0: none, or one that an agent gave itself."""
         return max(self.n, self.allocation.n if self.allocation else 0)
+
+    @property
+    def doubtful(self) -> tuple[Allocation, ...]:
+        """Those of ``moved`` that nobody has called over; known runs may say more (``doubt``)."""
+        return tuple([one for one in self.moved if one.n not in self.over])
 
 
 NOBODY = Seat(None, ())
@@ -433,6 +446,12 @@ def last_said(record: Record, origin: str, allocation: Allocation | None) -> int
     own = [e for e in record.register(STATUS).siblings if e.header.origin == origin]
     under = [e.header.seq for e in own if _progress(e.body_bytes).allocation == allocation]
     return max(under, default=0)
+
+
+def is_let_go(record: Record, allocation: Allocation) -> bool:
+    """Say whether a device's word that it has let go of an allocation stands in a record."""
+    said = [_progress(e.body_bytes) for e in record.register(STATUS).siblings]
+    return any(one.returned and one.allocation == allocation for one in said)
 
 
 def seat_of(record: Record) -> Seat:
