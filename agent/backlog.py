@@ -11,14 +11,17 @@ gate is shut is laid aside under that gate until it opens. So neither a hundred 
 paused type nor as many locks cost a decision more than a few.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+import heapq
+from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import islice
 
 import msgspec
 
+from agent import clearance
 from agent import order as orders
 from agent import room as rooms
-from agent.clearance import Asking, Barred, Clearance, Held
+from agent.clearance import Asking, Barred, Clearance, Due, Held
 from agent.groups import Groups
 from agent.heads import Heads
 from agent.room import Gate, Room
@@ -50,6 +53,7 @@ class Backlog:
         self._lifts = Times()  # rises in the queue
         self._expiries = Times()
         self._over: dict[str, None] = {}  # doomed or expired
+        self._behind: dict[str, None] = {}  # others of their group
         self._asked: dict[str, Gate] = {}  # waits for the permit that it asked for
         self._cleared: dict[str, Clearance] = {}  # replaced as a whole: other threads read it
         self._followers: dict[str, set[str]] = {}
@@ -73,9 +77,17 @@ class Backlog:
             found[gate] = (*found.get(gate, ()), task_id)
         return found
 
-    def some(self, count: int) -> list[Task]:
-        """Return some of the tasks that wait, those first that were put first."""
-        return [task for _, task in zip(range(count), self._tasks.values(), strict=False)]
+    def next(self, count: int, now_ms: int) -> list[Task]:
+        """Return the tasks that would start next but for what only this device knows.
+
+        The most urgent first; those behind others of their group last. None that waits for a time
+        or for other tasks: of those a hub can tell as well, and there may be any number.
+        """
+        ids = {*self._heads.first(count), *self._asked, *self._cleared} - self._behind.keys()
+        ready = [task for i in ids if self._is_free(task := self._tasks[i], now_ms)]
+        order = partial(orders.order, now_ms=now_ms, aging_ms=self._aging_ms)
+        found = heapq.nsmallest(count, ready, key=order)
+        return found + [self._tasks[i] for i in islice(self._behind, count - len(found))]
 
     @property
     def cleared(self) -> Mapping[str, Clearance]:
@@ -86,6 +98,10 @@ class Backlog:
     def asking(self) -> list[Task]:
         """Tasks whose checks are being asked."""
         return [self._tasks[i] for i, known in self._cleared.items() if isinstance(known, Asking)]
+
+    def _is_free(self, task: Task, now_ms: int) -> bool:
+        """Say whether a task waits for no other task and no time."""
+        return waiting.why(task, now_ms, self.status_of) is None
 
     # ------------------------------------------------------------------ what is known of tasks
 
@@ -115,7 +131,8 @@ class Backlog:
             return
         self._lift_out(task_id)
         self._expiries.drop(task_id)
-        self._forget([task_id])
+        if task_id in self._cleared:
+            self._cleared = {i: known for i, known in self._cleared.items() if i != task_id}
         for edge in task.spec.after:
             followers = self._followers.get(edge.task, set())
             followers.discard(task_id)
@@ -144,8 +161,12 @@ class Backlog:
         """Note that a task has ended, or is not this device's any more."""
         self._place_again(self.groups.leave(task_id), now_ms)
 
+    def ask(self, task_id: str, now_ms: int) -> None:
+        """Note that the checks of a task are being asked."""
+        self.clear(task_id, clearance.asking(self._cleared.get(task_id)), now_ms)
+
     def clear(self, task_id: str, known: Clearance, now_ms: int) -> None:
-        """Note that the checks of a task are being asked, or what came of it."""
+        """Note what came of asking the checks of a task."""
         if task_id in self._tasks:
             self._cleared = {**self._cleared, task_id: known}
             self._place(self._tasks[task_id], now_ms)
@@ -159,10 +180,8 @@ class Backlog:
         """
         for task_id in self._later.due(now_ms, DUE_MAX):
             self._place(self._tasks[task_id], now_ms)
-        again = self._again.due(now_ms - room.ahead_ms, DUE_MAX)
-        self._forget(again)
-        for task_id in again:
-            self._place(self._tasks[task_id], now_ms)
+        for task_id in self._again.due(now_ms - room.ahead_ms, DUE_MAX):
+            self.clear(task_id, Due(clearance.last_said(self._cleared.get(task_id))), now_ms)
         for task_id in self._lifts.due(now_ms, DUE_MAX):
             self._place(self._tasks[task_id], now_ms)
         for task_id in self._expiries.due(now_ms, OVER_MAX):
@@ -209,11 +228,6 @@ class Backlog:
         if task is not None:
             self._place(task, now_ms)
 
-    def _forget(self, task_ids: Collection[str]) -> None:
-        """Know nothing of the checks of tasks."""
-        if not self._cleared.keys().isdisjoint(task_ids):
-            self._cleared = {i: known for i, known in self._cleared.items() if i not in task_ids}
-
     def _lift_out(self, task_id: str) -> None:
         self._heads.drop(task_id)
         self._later.drop(task_id)
@@ -221,6 +235,7 @@ class Backlog:
         self._lifts.drop(task_id)
         self._over.pop(task_id, None)
         self._asked.pop(task_id, None)
+        self._behind.pop(task_id, None)
 
     def _place(self, task: Task, now_ms: int) -> None:
         self._lift_out(task.id)
@@ -236,8 +251,10 @@ class Backlog:
             self._over[task.id] = None
         elif why is not None and why.wake_ms is not None:
             self._later.put(task.id, why.wake_ms)
-        elif why is not None or self.groups.ahead(task) is not None:
+        elif why is not None:
             return  # whoever is before it makes it be placed again
+        elif self.groups.ahead(task) is not None:
+            self._behind[task.id] = None  # so does whoever is before it there
         elif rooms.needs_permit(task) and not rooms.must_ask(task):
             self._asked[task.id] = rooms.ask_gate(task)
         elif isinstance(known := self._cleared.get(task.id), Asking | Barred):

@@ -41,7 +41,9 @@ class Clear(msgspec.Struct, frozen=True):
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """Its checks are being asked."""
+    """Its checks are being asked; ``reasons``: what they said last, which stands meanwhile."""
+
+    reasons: tuple[Reason, ...] = ()
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -51,13 +53,29 @@ class Held(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...]
 
 
+class Due(msgspec.Struct, frozen=True):
+    """Its checks are to be asked again once it could start; ``reasons``: what they said last."""
+
+    reasons: tuple[Reason, ...]
+
+
 class Barred(msgspec.Struct, frozen=True):
     """It will not start: a check cannot be asked, and the task wants to fail then."""
 
     message: str
 
 
-Clearance = Asking | Clear | Held | Barred
+Clearance = Asking | Clear | Held | Due | Barred
+
+
+def asking(known: Clearance | None) -> Asking:
+    """Return what is known of a task once its checks are being asked."""
+    return Asking(last_said(known))
+
+
+def last_said(known: Clearance | None) -> tuple[Reason, ...]:
+    """Return what third parties said last, if they keep a task; it stands until they say else."""
+    return known.reasons if isinstance(known, Asking | Held | Due) else ()
 
 
 def conclude(checks: Sequence[Check], answers: Sequence[Answer], boot_ms: int) -> Clearance:

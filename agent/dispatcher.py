@@ -19,7 +19,7 @@ from agent import room as rooms
 from agent.attempt import Acting, Result, conclude
 from agent.checks import Checker
 from agent.claim import Move
-from agent.clearance import Asking, Barred
+from agent.clearance import Barred
 from agent.handlers.handler import Handler, Run
 from agent.intake import Intake
 from agent.limits import Limits
@@ -122,10 +122,10 @@ class Dispatcher:
         )
 
     def waits(self, count: int) -> dict[str, Waiting]:
-        """Return why tasks wait here, those first that came first; for the hub, which only asks."""
+        """Return why tasks wait here, those that would start next; for the hub, which only asks."""
         found: dict[str, Waiting] = {}
         now_ms = self._now_ms()
-        for task in self._backlog.some(count):
+        for task in self._backlog.next(count, now_ms):
             waiting = self.explain(task, self._backlog.status_of, now_ms)
             if waiting is not None:
                 found[task.id] = waiting
@@ -187,7 +187,7 @@ class Dispatcher:
         try:
             decision = self._decide(candidates, room, now_ms)
             for task_id in decision.check:
-                self._backlog.clear(task_id, Asking(), now_ms)
+                self._backlog.ask(task_id, now_ms)
                 group.create_task(self._check(task_id), name=f"checks of {task_id}")
             await self._move(decision, group)
         finally:

@@ -69,6 +69,22 @@ class Heads:
             return order[-1]
         return None
 
+    def first(self, count: int) -> list[str]:
+        """Return the most urgent tasks, whether their gates are open or not."""
+        # Each bucket is a heap: what follows an entry stands right below it.
+        frontier = [(bucket[0], gates, 0) for gates, bucket in self._buckets.items() if bucket]
+        heapq.heapify(frontier)
+        found: dict[str, None] = {}  # what was put back stands there twice
+        while frontier and len(found) < count:
+            order, gates, place = heapq.heappop(frontier)
+            bucket = self._buckets[gates]
+            for below in (2 * place + 1, 2 * place + 2):
+                if below < len(bucket):
+                    heapq.heappush(frontier, (bucket[below], gates, below))
+            if self._orders.get(order[-1]) == (order, gates):
+                found[order[-1]] = None
+        return list(found)
+
     def _show(self, gates: Gates) -> None:
         """Put the first of a bucket into the heap, in place of any other of it."""
         first = self._first(gates)

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from agent import clearance
 from agent import limits as rates
-from agent.clearance import Asking, Barred, Clear, Clearance, Held
+from agent.clearance import Asking, Barred, Clear, Clearance, Due, Held
 from agent.limits import Limits
 from shared.core import instants
 from shared.core import waiting as reasons
@@ -95,7 +96,7 @@ def must_check(room: Room, task: Task, now_ms: int) -> bool:
     if not task.spec.checks:
         return False
     known = room.cleared.get(task.id)
-    if known is None:
+    if known is None or isinstance(known, Due):
         return True
     return isinstance(known, Clear | Held) and known.until_ms + room.ahead_ms <= now_ms
 
@@ -152,7 +153,7 @@ def with_asking(room: Room, task: Task) -> Room:
         types={**room.types, type_: (*room.types.get(type_, ()), task.id)},
         groups=_with_group(room.groups, task),
         holders=_with_locks(room.holders, task),
-        cleared={**room.cleared, task.id: Asking()},
+        cleared={**room.cleared, task.id: clearance.asking(room.cleared.get(task.id))},
     )
 
 
@@ -225,9 +226,11 @@ def unchecked(room: Room, task: Task, now_ms: int) -> tuple[Hold, ...]:
     """Return what its checks keep a task for."""
     known = room.cleared.get(task.id) if task.spec.checks else None
     match known:
-        case Asking():
+        case Asking(()):
             names = ", ".join(check.name for check in task.spec.checks)
             return (Hold(Status.BLOCKED, Reason("check", None, f"asks {names}")),)
+        case Asking(reasons):
+            return tuple(Hold(Status.BLOCKED, reason) for reason in reasons)
         case Held(until_ms, reasons) if until_ms + room.ahead_ms > now_ms:
             wake_ms = until_ms + room.ahead_ms
             return tuple(Hold(Status.BLOCKED, reason, wake_ms) for reason in reasons)
@@ -235,6 +238,16 @@ def unchecked(room: Room, task: Task, now_ms: int) -> tuple[Hold, ...]:
             return (Hold(Status.BLOCKED, Reason("check", None, message)),)
         case _:
             return ()
+
+
+def said_before(room: Room, task: Task) -> tuple[Hold, ...]:
+    """Return what third parties said last of a task that is about to ask them again.
+
+    It keeps the task no longer, but it is what people should see until they say something else: a
+    task that is out of stock is not about to start each time that it asks.
+    """
+    said = clearance.last_said(room.cleared.get(task.id)) if task.spec.checks else ()
+    return tuple(Hold(Status.BLOCKED, reason) for reason in said)
 
 
 def without_permit(task: Task) -> Hold:

@@ -113,6 +113,7 @@ def decide(
 def why(task: Task, now_ms: int, room: Room, *, status_of: StatusOf, ahead: Ahead) -> Waiting:
     """Return why a task of this device waits, by the rules of ``decide``."""
     found = reasons.waiting(_holds(task, now_ms, room, status_of, ahead))
+    found = found or reasons.waiting(rooms.said_before(room, task))
     return found or reasons.queued("it is about to start")
 
 

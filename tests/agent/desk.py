@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from agent import limits, schedule
 from agent import room as rooms
 from agent.backlog import Backlog
-from agent.clearance import Asking, Barred, Clear, Clearance, Held
+from agent.clearance import Barred, Clear, Clearance, Held
 from agent.limits import Limits, Rate
 from agent.room import Room
 from agent.schedule import Decision
@@ -182,7 +182,7 @@ class Desk:
             self.running.append(name)
             self.move(name, Status.RUNNING)
         for name in decision.check:
-            self.backlog.clear(name, Asking(), self.now_ms)
+            self.backlog.ask(name, self.now_ms)
         for name in decision.ask:
             self.put(replace(self.tasks[name], start_asked=self.tasks[name].next_claim))
         for name in decision.doomed:

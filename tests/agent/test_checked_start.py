@@ -1,5 +1,6 @@
 """Tasks that ask third parties before they start: a real dispatcher and a real inventory."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -40,6 +41,17 @@ async def test_what_is_out_of_stock_waits_and_says_why_and_costs_no_attempt(tmp_
         inventory.stock["syringe"] = 1
         done = await one.until(task_id, Status.SUCCEEDED)
         assert done.attempts_made == 1
+
+
+async def test_it_stays_blocked_with_the_last_answer_while_it_asks_again(tmp_path: Path) -> None:
+    """✗ In a quarter of all looks it was queued and about to start."""
+    inventory = Inventory({"syringe": 0}, again_s=0.01)
+    async with served(inventory.app()) as url, asking(tmp_path, url) as one:
+        task_id = await one.submit(checks=NEEDS_SYRINGE)
+        await one.until_why(task_id, ("check", "stock"))
+        for _ in range(200):
+            assert await one.why(task_id) == [("check", "stock")]
+            await asyncio.sleep(0.002)
 
 
 async def test_a_task_keeps_its_place_while_it_asks(tmp_path: Path) -> None:

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from agent import clearance, schedule
 from agent import room as rooms
-from agent import schedule
 from agent.backlog import Backlog
+from agent.clearance import Asking, Clear, Clearance, Due, Held
 from agent.order import order
 from agent.room import Room
 from agent.schedule import Decision
 from shared.core import waiting as waitings
 from shared.core.kinds.task import Task
-from shared.core.kinds.task_spec import Edge, Offline, On, Priority
+from shared.core.kinds.task_spec import Check, Edge, Offline, On, Priority
 from shared.core.lifecycle import ENDED, Status
 from shared.core.waiting import Reason, Waiting
 from tests.agent.desk import LIMITS, NOW_MS, Desk, random_task, relieved, task
@@ -90,6 +91,7 @@ def decide_and_check(desk: Desk, seed: int) -> None:
     for name in whole.start:  # one submitted earlier may still arrive while it runs
         assert desk.ahead(desk.tasks[name]) is None, f"seed {seed}: {name} overtakes in its group"
     desk.apply(part, candidates)
+    check_next(desk, seed)
     check_constraints(desk, seed)
     is_idle = not desk.running and not desk.backlog.asking  # else an end or an answer wakes it
     if is_idle and whole.wake_ms is not None:
@@ -119,6 +121,28 @@ def check_constraints(desk: Desk, seed: int) -> None:
             at = [ms for _, other, ms in desk.started if other == type_]
             for first, beyond in zip(at, at[allowed.rate.count :], strict=False):
                 assert beyond - first >= allowed.rate.per_s * 1000, f"seed {seed}"
+
+
+def check_next(desk: Desk, seed: int) -> None:
+    """A hub is told of those that would start next, and that it cannot explain by itself."""
+    free = [
+        one
+        for one in desk.waiting
+        if waitings.why(one, desk.now_ms, desk.status_of) is None and not is_over(desk, one)
+    ]
+    ready = [one for one in free if desk.ahead(one) is None]
+    ready.sort(key=lambda one: order(one, desk.now_ms, desk.aging_ms))
+    for count in (1, 3, 1000):
+        found = [one.id for one in desk.backlog.next(count, desk.now_ms)]
+        assert found[: len(ready)] == [one.id for one in ready][:count], f"seed {seed}"
+        rest = {one.id for one in free} - {one.id for one in ready}
+        assert set(found[len(ready) :]) <= rest, f"seed {seed}"
+        assert len(found) == min(count, len(free)), f"seed {seed}"
+
+
+def is_over(desk: Desk, one: Task) -> bool:
+    expiry = waitings.expiry(one)
+    return expiry is not None and expiry.at_ms <= desk.now_ms
 
 
 def check_reasons(desk: Desk, decision: Decision, room: Room, seed: int) -> None:
@@ -388,6 +412,33 @@ def explain(one: Task, room: Room) -> Waiting | None:
         is_ours=lambda _: True,
         device="robot-1",
     )
+
+
+NONE_LEFT = (Reason("check", "stock", "stock says no: none left"),)
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (Asking(), "asks stock"),
+        (Held(NOW_MS + 1, NONE_LEFT), "stock says no: none left"),
+        (Held(NOW_MS - 1, NONE_LEFT), "stock says no: none left"),
+        (Due(NONE_LEFT), "stock says no: none left"),
+        (clearance.asking(Due(NONE_LEFT)), "stock says no: none left"),
+        (clearance.asking(Held(NOW_MS, NONE_LEFT)), "stock says no: none left"),
+        (clearance.asking(Clear(NOW_MS - 1)), "asks stock"),
+    ],
+)
+def test_what_third_parties_said_last_stands_until_they_say_something_else(
+    known: Clearance, words: str
+) -> None:
+    """✗ While they were asked again a task that was out of stock was about to start."""
+    one = task("a")
+    one = replace(one, spec=replace(one.spec, checks=(Check("stock", {}),)))
+    waiting = explain(one, Room(1, cleared={"a": known}))
+    assert waiting is not None
+    assert waiting.status is Status.BLOCKED
+    assert [reason.message for reason in waiting.reasons] == [words]
 
 
 @pytest.mark.parametrize(

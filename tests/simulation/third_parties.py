@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from agent import checks
+from agent import checks, clearance
 from agent.clearance import Answer, Asking, Barred, Clearance
 from agent.settings import CheckSettings
 from shared.core.kinds.task import Task
@@ -76,7 +76,7 @@ class Clearances:
 
     def ask(self, task: Task) -> None:
         """Ask all checks of a task at once; the last answer counts."""
-        self._known[task.id] = Asking()
+        self._known[task.id] = clearance.asking(self._known.get(task.id))
         replies = [(check, self._chance.choice(REPLIES)) for check in task.spec.checks]
         delays = [
             0 if reply.body is not None else 1000 * SETTINGS.timeout_s for _, reply in replies
