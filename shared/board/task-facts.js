@@ -15,6 +15,8 @@ const OFFLINE = {
   release: "it does not start, and may be given to another device",
 };
 
+const SHORT = 500; // characters of a payload that need no scrolling
+
 /** A list of names and values. */
 export function taskFacts(board, task) {
   const shown = Object.entries({ ...work(task), ...order(board, task), ...limits(task) }).filter(
@@ -39,13 +41,21 @@ function work(task) {
   return {
     Type: narrowed("type", task.type),
     Priority: task.priority,
-    Payload: element("code", { text: JSON.stringify(task.payload) }),
+    Title: task.title,
+    Payload: payload(task.payload),
     Device: task.device ? narrowed("device", task.device) : "not allocated yet",
     Needs: task.requires?.join(", "),
     Requester: narrowed("requester", task.requester),
     Submitted: timeSince(task.created_at),
     Updated: timeSince(task.updated_at),
   };
+}
+
+/** All of it, in a box of its own that scrolls: a command may be as long as a book. */
+function payload(value) {
+  const text = JSON.stringify(value);
+  const attributes = text.length > SHORT ? { tabindex: 0, "aria-label": "Payload" } : {};
+  return element("code", { class: "facts-text", ...attributes, text });
 }
 
 function order(board, task) {

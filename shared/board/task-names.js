@@ -2,9 +2,11 @@
 
 import { taskTitle } from "./task-words.js";
 
+const NAME_MAX = 60; // characters: a link stands within a sentence
+
 /** How a link to a task that is perhaps known reads. */
 export function linkText(task, id) {
-  return task ? `“${taskTitle(task)}”` : `task …${id.slice(-6)}`;
+  return task ? `“${taskTitle(task, NAME_MAX)}”` : `task …${id.slice(-6)}`;
 }
 
 /** Name the links of a page as tasks become known; the few that no list has are asked for. */

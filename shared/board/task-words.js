@@ -1,15 +1,28 @@
 // What is said of a task in words: what it is about, what it printed last, how far it is.
 
-/** What a task is about, in one line: as its requester calls it, or else what it does. */
-export function taskTitle(task) {
-  if (task.title) return task.title;
+const TITLE_MAX = 200; // characters, as many as a requester's own title may have
+
+/**
+ * What a task is about, in one line: as its requester calls it, or else what it does.
+ * A command may have 64 KiB: the whole of it stands in the task, under what was submitted.
+ */
+export function taskTitle(task, max = TITLE_MAX) {
+  return shortened(task.title ?? deed(task), max);
+}
+
+function deed(task) {
   const { argv, seconds, url, method, topic } = task.payload ?? {};
   if (Array.isArray(argv)) return argv.map(quoted).join(" ");
   if (task.type === "wait" && seconds !== undefined) return `wait ${seconds} s`;
   if (task.type === "http" && url) return `${method ?? "GET"} ${url}`;
   if (task.type === "mqtt" && topic) return `mqtt ${topic}`;
   const payload = JSON.stringify(task.payload ?? {});
-  return payload === "{}" ? task.type : `${task.type} ${payload.slice(0, 120)}`;
+  return payload === "{}" ? task.type : `${task.type} ${payload}`;
+}
+
+function shortened(text, max) {
+  const characters = [...text.slice(0, 2 * max + 2)]; // not halves of those that take two units
+  return characters.length > max ? `${characters.slice(0, max - 1).join("")}…` : text;
 }
 
 function quoted(word) {

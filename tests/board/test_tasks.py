@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.board.browsing import PHONE, WAIT_MS, Api, Opener
+from tests.board.browsing import DESKTOP, PHONE, WAIT_MS, Api, Opener
 from tests.board.task_page import open_tasks, row, section
 
 AWAY = "robot-9"  # never connects: what is pinned to it waits for ever
 SLOW_S = 60
+LINES = "it => it.getBoundingClientRect().height / parseFloat(getComputedStyle(it).lineHeight)"
 
 
 async def answer_with(page: Page, task: dict[str, Any], **changes: Any) -> None:
@@ -206,6 +207,32 @@ async def test_a_task_shows_all_that_is_set_and_its_timeline(api: Api, open_boar
     await expect(timeline.first).to_contain_text("priority high requested")
     await expect(timeline.last).to_contain_text("submitted")
     await expect(timeline.last).to_contain_text("demo · on hub")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desk", "phone"])
+async def test_a_long_command_takes_a_few_lines_and_stands_in_the_task_as_a_whole(
+    api: Api, open_board: Opener, size: tuple[int, int]
+) -> None:
+    """✗ It was shortened nowhere, and buried the list and the task."""
+    script = " ".join(f"{number:05}" for number in range(5000))
+    await api.submit(f"echo '{script}'", device=AWAY)
+    await api.submit("echo titled", title="T" * 199 + "L", device=AWAY)
+    page = await open_board(size)
+    await page.evaluate("location.hash = '#tasks'")
+    for words, whole in (("echo '00000 00001", "04999"), ("TTTT", "TTTTL")):
+        shown = row(page, words)
+        await expect(shown).to_be_visible()
+        height = await shown.locator(".task-title").evaluate(LINES)
+        assert height <= 2.1, f"{height} lines"
+        await shown.locator(".task-open").click()
+        head = page.locator("task-dialog h2")
+        await expect(head).to_contain_text(words)
+        assert await head.evaluate(LINES) <= 3.1
+        await expect(page.locator("task-dialog .facts")).to_contain_text(whole)
+        box = await page.locator("task-dialog .facts").bounding_box()
+        assert box is not None
+        assert box["height"] < 1200
+        await page.locator("task-dialog .close").click()
 
 
 async def test_the_keyboard_alone_changes_a_priority_while_the_task_waits(
