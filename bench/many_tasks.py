@@ -32,6 +32,7 @@ from shared.core.kinds.task import (
     Progress,
     Seat,
 )
+from shared.core.kinds.task_kind import TASKS
 from shared.core.lifecycle import Status
 from shared.store import database
 from shared.store.guard import GuardFile
@@ -40,6 +41,7 @@ from shared.store.transaction import Transaction
 
 START_MS = 1_790_000_000_000
 APART_MS = 400  # between two submissions
+CREATED = TASKS.columns.index("created_at")
 PATTERNS = 300  # of tasks that are over, and as many of open ones
 RARE = 60  # tasks of a requester who asks seldom
 BATCH = 10_000
@@ -225,13 +227,14 @@ def _copy(db: sqlite3.Connection, batch: Sequence[Pattern], first: int) -> None:
     rows: list[tuple[Any, ...]] = []
     attempts: list[tuple[Any, ...]] = []
     for number, pattern in enumerate(batch, first):
-        task_id = uuid7(START_MS + number * APART_MS, number)
+        created_ms = START_MS + number * APART_MS
+        task_id = uuid7(created_ms, number)
         old, new = pattern.id.encode(), task_id.encode()
         records.append((number + 1, task_id))
         for at, (name, lane, shown) in enumerate(pattern.registers):
             position = number * 4 + at + 1
             registers.append((number + 1, name, lane, position, shown.replace(old, new)))
-        rows.append((task_id, *pattern.task[1:]))
+        rows.append((task_id, *pattern.task[1:CREATED], created_ms, *pattern.task[CREATED + 1 :]))
         attempts += [(task_id, *row[1:5], task_id, *row[6:]) for row in pattern.attempts]
     db.executemany(
         f"INSERT INTO records (id, kind, subject, site) VALUES (?, 'task', ?, '{SITE}')", records

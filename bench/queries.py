@@ -75,9 +75,10 @@ def _figures(
 
 def _questions(count: int) -> dict[str, Question]:
     """Return what is asked, by name, among so many tasks."""
-    middle = uuid7(many_tasks.START_MS + many_tasks.APART_MS * count // 2, 0)
-    newest = pages.write_cursor("newest", 0, 0, middle)
-    urgent = pages.write_cursor("urgent", Priority.NORMAL.value, NO_DEADLINE, middle)
+    middle_ms = many_tasks.START_MS + many_tasks.APART_MS * count // 2
+    middle = (middle_ms, uuid7(middle_ms, 0))
+    newest = pages.write_cursor("newest", 0, 0, *middle)
+    urgent = pages.write_cursor("urgent", Priority.NORMAL.value, NO_DEADLINE, *middle)
     device, type_ = frozenset({many_tasks.DEVICES[0]}), frozenset({many_tasks.TYPES[0]})
     done, dead = frozenset({Status.SUCCEEDED}), frozenset({Status.DEAD})
     return {

@@ -22,13 +22,17 @@ BATCH_MAX = 500  # tasks in one transaction
 
 UNFINISHED = (Status.RUNNING, Status.CANCELLING, Status.WAITING)
 
-HELD = """SELECT id FROM tasks WHERE device = $1 AND status = $2 AND id > $3 AND seated = 1
-    ORDER BY id LIMIT $4"""
+HELD = """SELECT id, created_at FROM tasks
+    WHERE device = $1 AND status = $2 AND (created_at, id) > ($3, $4) AND seated = 1
+    ORDER BY created_at, id LIMIT $5"""
+
+Place = tuple[int, str]  # when a task was submitted, Unix ms, and its id
+START: Place = (0, "")
 
 
 def settle(
-    tx: Transaction, device: str, incarnation: str, status: Status, after: str
-) -> tuple[int, str | None]:
+    tx: Transaction, device: str, incarnation: str, status: Status, after: Place
+) -> tuple[int, Place | None]:
     """Settle tasks of one status that a device had under another incarnation.
 
     Args:
@@ -36,21 +40,24 @@ def settle(
         device: That came back.
         incarnation: The one that it writes now.
         status: One of UNFINISHED; call for each.
-        after: Look at greater ids only.
+        after: Go on after this place; START: from the beginning.
 
     Returns:
-        How many tasks were settled, and the last id looked at: None at the end.
+        How many tasks were settled, and the last place looked at: None at the end.
     """
-    ids = [task_id for (task_id,) in tx.query(HELD, device, status.value, after, BATCH_MAX)]
+    rows = tx.query(HELD, device, status.value, *after, BATCH_MAX)
     settled = 0
-    for task_id in ids:
+    for task_id, _ in rows:
         task = tasks.read(tx.record("task", task_id))
         if task is None or task.allocation is None or task.allocation.device != device:
             continue
         if task.allocation.incarnation != incarnation:
             _settle(tx, task)
             settled += 1
-    return settled, ids[-1] if len(ids) == BATCH_MAX else None
+    if len(rows) < BATCH_MAX:
+        return settled, None
+    task_id, created_ms = rows[-1]
+    return settled, (created_ms, task_id)
 
 
 def _settle(tx: Transaction, task: Task) -> None:

@@ -50,7 +50,7 @@ TOUCHED = f"""SELECT id FROM tasks
     FROM tasks t WHERE t.id IN ({_MARKS}) AND t.group_key IS NOT NULL
     AND next IS NOT NULL"""  # noqa: S608 - ours
 UNSEATED = """SELECT id FROM tasks WHERE status = 'waiting' AND seated = 0
-    ORDER BY priority, id"""
+    ORDER BY priority, deadline, created_at, id"""
 RELEASED = f"""SELECT id FROM tasks
     WHERE device = $1 AND {OPEN} AND seated = 1 AND released = 1 ORDER BY id"""  # noqa: S608 - ours
 
@@ -146,7 +146,7 @@ class Sitter:
         """
         settled = 0
         for status in returned.UNFINISHED:
-            after: str | None = ""
+            after: returned.Place | None = returned.START
             while after is not None:
                 settle = partial(
                     returned.settle,

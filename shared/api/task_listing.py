@@ -25,7 +25,7 @@ CHUNK_MAX = 512
 GLANCE_MAX = 1000  # index entries counted to compare filters: some 50 µs each
 
 # Of every row: where it stands, and whether it was submitted. The others only to be held against.
-COLUMNS = ("id", "priority", "deadline", "status")
+COLUMNS = ("id", "priority", "deadline", "created_at", "status")
 
 Wanted = Mapping[str, Sequence[str | int]]  # column to the values that are asked for
 Row = tuple[Any, ...]  # of COLUMNS and more
@@ -43,6 +43,7 @@ class Place(msgspec.Struct, frozen=True):
 
     priority: int
     deadline: int
+    created_ms: int
     id: str
 
 
@@ -70,7 +71,7 @@ URGENT = (
     Index("tasks_by_requester_urgent", ("requester", "priority")),
     Index("tasks_by_type_urgent", ("type", "priority")),
 )
-ALL_NEWEST = Index("", ())  # the primary key
+ALL_NEWEST = Index("tasks_by_status", ("status",))
 ALL_URGENT = Index("tasks_urgent", ("priority",))
 
 # Values of the columns that an index fixes though no filter may name them: all there are.
@@ -99,7 +100,7 @@ def scan(
     matches = _held_against([(columns.index(one), frozenset(wanted[one])) for one in others])
     status = columns.index("status")
     for row in _rows(reading, statement(index, order, columns), index, wanted, order, after):
-        yield Place(row[1], row[2], row[0]), row[status] != "" and matches(row)
+        yield Place(row[1], row[2], row[3], row[0]), row[status] != "" and matches(row)
 
 
 def _held_against(filters: Sequence[tuple[int, frozenset[Any]]]) -> Callable[[Row], bool]:
@@ -118,11 +119,11 @@ def statement(index: Index, order: Order, columns: Sequence[str] = COLUMNS) -> s
     count = len(index.fixed)
     where = [f"{column} = ${i + 1}" for i, column in enumerate(index.fixed)]
     if order is Order.URGENT:
-        where.append(f"(deadline, id) > (${count + 1}, ${count + 2})")
-        following, limit = "deadline, id", count + 3
+        where.append(f"(deadline, created_at, id) > (${count + 1}, ${count + 2}, ${count + 3})")
+        following, limit = "deadline, created_at, id", count + 4
     else:
-        where.append(f"id < ${count + 1}")
-        following, limit = "id DESC", count + 2
+        where.append(f"(created_at, id) < (${count + 1}, ${count + 2})")
+        following, limit = "created_at DESC, id DESC", count + 3
     return (
         f"SELECT {', '.join(columns)} FROM tasks WHERE {' AND '.join(where)} "  # noqa: S608 - ours, no input
         f"ORDER BY {following} LIMIT ${limit}"
@@ -171,20 +172,20 @@ def _rows(
 ) -> Iterator[Row]:
     """Yield the rows of all ranges in the order of the list."""
     if order is Order.NEWEST:
-        below = after.id if after else "~"  # greater than any id
+        newest: Callable[[Row], Any] = itemgetter(3, 0)
+        below = (after.created_ms, after.id) if after else (2**63 - 1, "")
         streams = [
-            _stretches(reading, text, values, (below,), itemgetter(0))
-            for values in _ranges(index, wanted)
+            _stretches(reading, text, values, below, newest) for values in _ranges(index, wanted)
         ]
-        yield from heapq.merge(*streams, key=itemgetter(0), reverse=True)
+        yield from heapq.merge(*streams, key=newest, reverse=True)
         return
     # Priority is the slowest column of each urgent index: one after the other, not merged.
-    key = itemgetter(2, 0)
+    key = itemgetter(2, 3, 0)
     for priority, ranges in itertools.groupby(_ranges(index, wanted), key=itemgetter(-1)):
         if after is not None and priority < after.priority:
             continue
         is_here = after is not None and priority == after.priority
-        start = (after.deadline, after.id) if after and is_here else (-1, "")
+        start = (after.deadline, after.created_ms, after.id) if after and is_here else (-1, 0, "")
         streams = [_stretches(reading, text, values, start, key) for values in ranges]
         yield from heapq.merge(*streams, key=key)
 
@@ -199,6 +200,5 @@ def _stretches(
         yield from rows
         if len(rows) < chunk:
             return
-        last = key(rows[-1])
-        start = last if isinstance(last, tuple) else (last,)
+        start = key(rows[-1])
         chunk = min(chunk * 2, CHUNK_MAX)

@@ -341,13 +341,14 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
     order: Order
     priority: Annotated[int, msgspec.Meta(ge=0, le=Priority.LOW.value)]
     deadline: Annotated[int, msgspec.Meta(ge=0, le=NO_DEADLINE)]
+    created_ms: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     id: str
 
 
 def _cursor(order: Order, place: Place | None) -> str | None:
     if place is None:
         return None
-    return pages.write_cursor(order.value, place.priority, place.deadline, place.id)
+    return pages.write_cursor(order.value, *msgspec.structs.astuple(place))
 
 
 def _read_cursor(cursor: str | None, order: Order) -> Place | None:
@@ -355,5 +356,6 @@ def _read_cursor(cursor: str | None, order: Order) -> Place | None:
         return None
     found = pages.read_cursor(cursor, _Cursor)
     if found.order is not order:
-        raise Invalid("the cursor is of another order; start over", (("$.cursor", "bad"),))
-    return Place(found.priority, found.deadline, found.id)
+        message = f"a cursor of order={found.order}; give that order with it, or start over"
+        raise Invalid(message, (("$.cursor", message),))
+    return Place(found.priority, found.deadline, found.created_ms, found.id)

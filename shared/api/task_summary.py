@@ -20,7 +20,7 @@ EXPLAINED_MAX = 5000  # unfinished tasks that a summary explains
 
 COUNTS = "SELECT status, type, priority, count FROM task_counts WHERE status <> ''"
 OPEN_IDS = """SELECT id FROM tasks WHERE status IN ('waiting', 'running', 'cancelling')
-    ORDER BY status, id LIMIT $1"""
+    ORDER BY status, created_at, id LIMIT $1"""
 
 
 class Summary(msgspec.Struct, frozen=True):

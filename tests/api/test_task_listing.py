@@ -12,6 +12,7 @@ import pytest
 from shared.api import task_listing, task_queries
 from shared.api.task_listing import Order
 from shared.api.task_queries import TaskFilters
+from shared.core.ids import uuid7
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import Priority
 from shared.core.lifecycle import Status
@@ -56,6 +57,9 @@ async def fill(node: Node, seed: int, count: int) -> None:
             "device": chance.choice((None, *VALUES["device"])),
             "after": [chance.choice(made)] if made and chance.random() < 0.2 else [],
         }
+        if chance.random() < 0.3:  # by the id of a client whose clock is wrong, or that lies
+            wrong_ms = chance.choice((0, START_MS - 5, START_MS + 5, 2**48 - 1))
+            fields["id"] = uuid7(wrong_ms, chance.getrandbits(74))
         made.append(await node.submit(chance.choice(VALUES["requester"]), **fields))
         moved = chance.choice((None, None, Status.RUNNING, Status.DEAD))
         if moved is not None:
@@ -93,10 +97,10 @@ async def test_any_filters_in_any_order_give_what_looking_at_all_would(
     )
     far = "9"
     by_order = {
-        Order.NEWEST: sorted(every, key=lambda t: t.id, reverse=True),
+        Order.NEWEST: sorted(every, key=lambda t: (t.created_at, t.id), reverse=True),
         Order.URGENT: sorted(
             every,
-            key=lambda t: (Priority[t.priority.upper()], t.deadline or far, t.id),
+            key=lambda t: (Priority[t.priority.upper()], t.deadline or far, t.created_at, t.id),
         ),
     }
     chance = Random(seed)

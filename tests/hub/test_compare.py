@@ -111,7 +111,7 @@ def test_a_new_incarnation_makes_unknown_what_the_old_one_had() -> None:
         device="robot-1",
         incarnation=incarnation,
         status=Status.WAITING,
-        after="",
+        after=returned.START,
     )
     assert hub.write(lambda tx: settle(tx)) == (1, None)
     meet(anew, hub=hub)

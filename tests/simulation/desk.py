@@ -31,7 +31,7 @@ INCARNATIONS = "SELECT id, incarnation FROM devices ORDER BY id"
 def settle_returned(tx: Any, device: str, incarnation: str) -> None:
     """Settle what a device had under journals that it no longer writes."""
     for status in returned.UNFINISHED:
-        after: str | None = ""
+        after: returned.Place | None = returned.START
         while after is not None:
             _, after = returned.settle(tx, device, incarnation, status, after)
 

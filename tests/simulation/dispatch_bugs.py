@@ -307,7 +307,7 @@ def sit_by_any_report(
 def settle_as_never_started(tx: Any, device: str, incarnation: str) -> None:
     """Take what a device had under a lost journal for what nobody has begun."""
     for status in returned.UNFINISHED:
-        for (task_id,) in tx.query(returned.HELD, device, status.value, "", 100):
+        for task_id, _ in tx.query(returned.HELD, device, status.value, *returned.START, 100):
             task = tasks.read(tx.record("task", task_id))
             if task is None or task.allocation is None:
                 continue

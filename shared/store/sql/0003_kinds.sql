@@ -30,21 +30,22 @@ CREATE TABLE tasks (
     unique_key TEXT,                   -- one unfinished task of a type with this key; NULL: none
     released INTEGER NOT NULL          -- 1: starts with the hub's permit only (offline: release)
 ) STRICT, WITHOUT ROWID;
--- Each filter of a list has an index for each order (shared/api/task_listing.py): by id, newest first, and
--- by urgency. A change of status moves a task in the three that hold the status, and in no other.
-CREATE INDEX tasks_urgent ON tasks (priority, deadline, id);
-CREATE INDEX tasks_by_priority ON tasks (priority, id);
-CREATE INDEX tasks_by_status ON tasks (status, id);
-CREATE INDEX tasks_by_status_urgent ON tasks (status, priority, deadline, id);
-CREATE INDEX tasks_by_type ON tasks (type, id);
-CREATE INDEX tasks_by_type_urgent ON tasks (type, priority, deadline, id);
-CREATE INDEX tasks_by_device ON tasks (device, status, id);
-CREATE INDEX tasks_by_device_urgent ON tasks (device, priority, deadline, id);
-CREATE INDEX tasks_by_requester ON tasks (requester, id);
-CREATE INDEX tasks_by_requester_urgent ON tasks (requester, priority, deadline, id);
+-- Each filter of a list has an index for each order (shared/api/task_listing.py): newest first, and by
+-- urgency. By creation, not by the id: a client may choose any. A change of status moves a task in the three
+-- that hold the status, and in no other.
+CREATE INDEX tasks_urgent ON tasks (priority, deadline, created_at, id);
+CREATE INDEX tasks_by_priority ON tasks (priority, created_at, id);
+CREATE INDEX tasks_by_status ON tasks (status, created_at, id);
+CREATE INDEX tasks_by_status_urgent ON tasks (status, priority, deadline, created_at, id);
+CREATE INDEX tasks_by_type ON tasks (type, created_at, id);
+CREATE INDEX tasks_by_type_urgent ON tasks (type, priority, deadline, created_at, id);
+CREATE INDEX tasks_by_device ON tasks (device, status, created_at, id);
+CREATE INDEX tasks_by_device_urgent ON tasks (device, priority, deadline, created_at, id);
+CREATE INDEX tasks_by_requester ON tasks (requester, created_at, id);
+CREATE INDEX tasks_by_requester_urgent ON tasks (requester, priority, deadline, created_at, id);
 -- Most tasks are of no group and cost nothing here.
-CREATE INDEX tasks_by_group ON tasks (group_key, id) WHERE group_key IS NOT NULL;
-CREATE INDEX tasks_by_group_urgent ON tasks (group_key, priority, deadline, id)
+CREATE INDEX tasks_by_group ON tasks (group_key, created_at, id) WHERE group_key IS NOT NULL;
+CREATE INDEX tasks_by_group_urgent ON tasks (group_key, priority, deadline, created_at, id)
     WHERE group_key IS NOT NULL;
 
 -- How many tasks there are of each: a summary must not look at a million rows. No row: none.

@@ -84,11 +84,11 @@ def test_each_stretch_of_a_list_is_one_range_of_its_index(index: Index, order: O
     count = max(int(n) for n in re.findall(r"\?(\d+)", text))
     db = open_node("hub", "hub").db
     (plan,) = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}", (1,) * count)]
-    key = "(deadline,id)>(?,?)" if order is Order.URGENT else "id<?"
+    is_urgent = order is Order.URGENT
+    key = "(deadline,created_at,id)>(?,?,?)" if is_urgent else "(created_at,id)<(?,?)"
     condition = " AND ".join([*(f"{column}=?" for column in index.fixed), key])
-    name = f"INDEX {index.name}" if index.name else "PRIMARY KEY"
     # It covers where the index holds the status as well, which each row shows.
-    assert plan.replace("COVERING ", "") == f"SEARCH tasks USING {name} ({condition})"
+    assert plan.replace("COVERING ", "") == f"SEARCH tasks USING INDEX {index.name} ({condition})"
 
 
 def assert_no_scan_and_no_sort(plan: list[str], text: str) -> None:
