@@ -1,4 +1,4 @@
-"""What is asked for: the body of ``task.submitted``, which never changes."""
+"""What is asked for: the body of ``task.submitted``, which never changes, nor do its defaults."""
 
 import enum
 from typing import Annotated, Any
@@ -113,7 +113,7 @@ Title = Annotated[
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_MAX)]
 
 
-class Spec(msgspec.Struct, frozen=True, gc=False):
+class Spec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Body of ``task.submitted``: what is asked for; it never changes.
 
     Attributes:
