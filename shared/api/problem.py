@@ -71,16 +71,25 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     """Turn whatever a handler raises into a problem; nobody ever sees a traceback."""
     try:
         return await handler(request)
-    except Rejected as error:
-        return of_rejected(error)
-    except (StoreFull, StoreClosed) as error:
-        return of_store(error)
-    except web.HTTPException as error:
-        if error.status < 400:
+    except Exception as error:
+        if isinstance(error, web.HTTPException) and error.status < 400:
             raise
-        return of_http(error, request)
-    except Exception as error:  # noqa: BLE001 - one bad request never stops the node (promise 6)
-        return of_unexpected(error, request)
+        answer = _of(error, request)
+    if request.content.exception() is not None:  # what follows the body cannot be found any more
+        answer.force_close()
+    return answer
+
+
+def _of(error: Exception, request: web.Request) -> web.Response:
+    match error:
+        case Rejected():
+            return of_rejected(error)
+        case StoreFull() | StoreClosed():
+            return of_store(error)
+        case web.HTTPException():
+            return of_http(error, request)
+        case _:  # one bad request never stops the node (promise 6)
+            return of_unexpected(error, request)
 
 
 def of_rejected(error: Rejected) -> web.Response:

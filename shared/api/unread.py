@@ -1,8 +1,10 @@
 """What is answered to bytes that are no HTTP request: aiohttp's parser refuses them by itself.
 
 No route, middleware or signal ever sees those, so this is the lowest place that aiohttp supports:
-the protocol of a connection, and the one method of it that answers errors.
+the protocol of a connection, and those methods of it that answer errors and log them.
 """
+
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -35,3 +37,13 @@ class ProblemProtocol(RequestHandler):
             answer = problem.of_unanswered(plain.status)
         answer.force_close()
         return answer
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Log a fault; none of ours is a body that proves not to be packed as it says.
+
+        It was answered as malformed, or before it was read; the connection ends here either way.
+        """
+        if isinstance(kw.get("exc_info"), web.RequestPayloadError):
+            self.log_debug(*args, **kw)
+        else:
+            super().log_exception(*args, **kw)

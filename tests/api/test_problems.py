@@ -141,11 +141,18 @@ async def test_a_caller_that_hangs_up_in_mid_body_is_no_fault_of_the_node(
     assert hub.replica.node.position == before
 
 
-async def test_a_body_that_is_not_packed_as_it_says_is_malformed(hub: Served) -> None:
-    answered = await hub.call(
-        "POST", "/api/tasks", raw=b"no deflate", headers={"Content-Encoding": "deflate"}
-    )
-    problem(answered, 400, "malformed")
+@pytest.mark.parametrize("packing", ["gzip", "deflate"])
+async def test_a_body_that_is_not_packed_as_it_says_is_malformed_and_no_fault_of_the_node(
+    hub: Served, caplog: pytest.LogCaptureFixture, packing: str
+) -> None:
+    """✗ 400, as it should be, and three tracebacks in the log."""
+    headers = {"Content-Encoding": packing}
+    for path in ("/api/tasks", "/api/nothing"):  # what is not there is not read
+        answered = await hub.call("POST", path, raw=b"packed?", headers=headers)
+        word = "malformed" if path == "/api/tasks" else "not-found"
+        problem(answered, 400 if word == "malformed" else 404, word)
+    assert (await hub.call("GET", "/api/tasks")).status == 200
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize("cursor", ["ks9-__________zv_________", "kc9__________w"])
