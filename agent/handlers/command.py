@@ -238,5 +238,5 @@ def _read(payload: Mapping[str, Any]) -> Payload:
     size = sum(len(argument.encode()) + 1 for argument in decoded.argv)
     if size > ARGUMENT_BYTES_MAX or not decoded.argv[0]:
         text = "an empty program name" if size <= ARGUMENT_BYTES_MAX else f"{size} bytes of argv"
-        raise Invalid(f"payload of a command task: {text}", (("$.payload.argv", text),))
+        raise Invalid(f"payload of type command: {text}", (("$.payload.argv", text),))
     return decoded

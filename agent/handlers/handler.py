@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec import field
 
+from shared.api import body as bodies
 from shared.core.kinds.task import Failure
 from shared.errors import Invalid, SkerryError
 
@@ -207,8 +208,8 @@ def read_payload(payload: Mapping[str, Any], shape: type[T], type_: str) -> T:
         own = {key: value for key, value in payload.items() if key not in WHERE}
         return msgspec.convert(own, shape)
     except msgspec.ValidationError as error:
-        text = str(error).replace("`$", "`$.payload")
-        raise Invalid(f"payload of a {type_} task: {text}", (("$.payload", text),)) from error
+        wrong = bodies.invalid(error, shape, beneath="$.payload")
+        raise Invalid(f"payload of type {type_}: {wrong.detail}", wrong.places) from error
 
 
 def _plain(value: Any, bytes_max: int, what: str) -> Any:

@@ -21,7 +21,7 @@ BYTES_MAX = 1024 * 1024
 DEPTH_MAX = 32  # deeper than any sane payload, far from the interpreter's recursion limit
 ARRIVE_S = 30  # a caller that sends a mebibyte over a phone needs seconds, not minutes
 
-_AT = re.compile(r" - at `(?P<path>[^`]*)`$")
+_AT = re.compile(r" - at (?:`(?:key|\.\.\.)` in )?`(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>.*)`$", re.DOTALL)
 
@@ -33,10 +33,34 @@ _SHAPES = {
     "63 characters at most, after local: if it is the device's own lock",
     "^[a-z0-9][a-z0-9._-]": "a name of small letters, digits, dots, dashes and underscores, "
     "63 characters at most, a letter or digit first",
+    "^[A-Za-z0-9][A-Za-z0-9._-]": "a name of letters, digits, dots, dashes and underscores, "
+    "63 characters at most, a letter or digit first",
+    "^#(0|": "the place of an earlier task of the batch, such as #0, or a task's id",
     r"^[^\\x00-\\x1f\\x7f]*$": "one line, without tabs",
-    "RFC3339 encoded datetime": "a date and time with its offset, such as 2026-12-01T08:00:00Z",
+    r"A[^\\x00-\\x08": "one line, without control characters",
+    r"A[^\\0]*": "text without NUL characters",
+    "A[A-Za-z0-9!#": "a header's name, such as X-Ward",
+    "A[A-Za-z_][": "a variable's name, such as WARD_NAME",
+    "^[A-Z]{2}$": "a country's two capital letters, such as DE",
+    "^[A-Z0-9]{1,3}$": "a subdivision's code in capital letters, such as BY",
+    r"^\\d{4}-\\d{2}-\\d{2}$": "a date, such as 2026-12-01",
+    "RFC3339 encoded datetime": "a date and time that there is, with its offset, "
+    "such as 2026-12-01T08:00:00Z",
     "timezone component": "the offset as well, as in 2026-12-01T08:00:00Z or 08:00:00+01:00",
 }
+_EXPECTED = re.compile(
+    r"^Expected `(?P<wanted>[^`]+)`(?:, got `(?P<got>[^`]+)`"
+    r"| of length (?P<length>[<>=]+) (?P<count>\d+)| (?P<bound>[<>=]+) (?P<limit>\S+))$"
+)
+_KINDS = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "an object",
+    "str": "text",
+}
+_BOUNDS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
 _INTEGER = re.compile(r"^-?[0-9]{1,18}$")
 # JSON knows integers of any length, msgpack 64 bits: hardly any body has so many digits in a row.
 _MAY_OVERFLOW = re.compile(rb"[0-9]{19}")
@@ -136,11 +160,20 @@ def query(request: web.Request, shape: type[T]) -> T:
         raise invalid(error, shape) from error
 
 
-def invalid(error: msgspec.ValidationError, shape: type[msgspec.Struct]) -> Invalid:
-    """Return msgspec's sentence as a place and a message that says what would do."""
+def invalid(
+    error: msgspec.ValidationError, shape: type[msgspec.Struct], beneath: str = "$"
+) -> Invalid:
+    """Return msgspec's sentence as a place and a message that says what would do.
+
+    Args:
+        error: Of msgspec.
+        shape: What the value should have been.
+        beneath: Where the value stands in the body.
+    """
     text = str(error)
     at = _AT.search(text)
-    path = at["path"] if at else "$"
+    inner = at["path"] if at else "$"
+    path = beneath + inner[1:]
     message = text[: at.start()] if at else text
     if unknown := _UNKNOWN.match(message):
         name = unknown["name"]
@@ -148,7 +181,7 @@ def invalid(error: msgspec.ValidationError, shape: type[msgspec.Struct]) -> Inva
     if missing := _MISSING.match(message):
         name = missing["name"]
         return Invalid(f"{name} is missing", ((f"{path}.{name}", "required"),))
-    message = _with_remedy(message, path, shape)
+    message = _with_remedy(message, inner, shape)
     return Invalid(f"{path}: {message}", ((path, message),))
 
 
@@ -175,7 +208,22 @@ def _with_remedy(message: str, path: str, shape: type[msgspec.Struct]) -> str:
     if message.startswith("Invalid enum value"):
         allowed = _allowed(shape, path)
         return f"{message}; take {', '.join(allowed)}" if allowed else message
-    return message
+    expected = _EXPECTED.match(message)
+    return _wanted(expected) if expected else message
+
+
+def _wanted(expected: re.Match[str]) -> str:
+    """Return what would do in the words of people: msgspec's are those of Python."""
+    kinds = expected["wanted"].split(" | ")
+    wanted = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
+    if expected["got"]:
+        return f"write {wanted}, not {_KINDS.get(expected['got'], expected['got'])}"
+    if expected["bound"]:
+        limit = expected["limit"].removesuffix(".0")
+        return f"write {wanted}, {_BOUNDS[expected['bound']]} {limit}"
+    item = "item" if "array" in kinds else "field" if "object" in kinds else "character"
+    count = f"{expected['count']} {item}" + ("" if expected["count"] == "1" else "s")
+    return f"write {wanted} of {_BOUNDS[expected['length']]} {count}"
 
 
 def _allowed(shape: type[msgspec.Struct], path: str) -> list[str]:

@@ -91,5 +91,5 @@ async def test_a_file_in_its_place_is_a_permanent_error(spool: Handler, tmp_path
 
 @pytest.mark.parametrize("payload", [{}, {"pages": []}, {"pages": [1]}, {"pages": ["a"], "x": 1}])
 def test_a_payload_without_pages_is_refused(spool: Handler, payload: dict[str, Any]) -> None:
-    with pytest.raises(Invalid, match="payload of a spool task"):
+    with pytest.raises(Invalid, match="payload of type spool"):
         spool.check(payload)

@@ -53,7 +53,7 @@ async def test_it_waits_by_the_clock_of_the_loop(tmp_path: Path) -> None:
     "payload", [{}, {"seconds": -1}, {"seconds": 86_401}, {"seconds": "1"}, {"seconds": 1, "x": 2}]
 )
 def test_a_payload_without_a_possible_time_is_refused(payload: dict[str, Any]) -> None:
-    with pytest.raises(Invalid, match="payload of a wait task"):
+    with pytest.raises(Invalid, match="payload of type wait"):
         Wait().check(payload)
 
 
