@@ -205,8 +205,7 @@ def _stopped(task: Task, why: Stop, *, acted: bool, now_ms: int, jitter: float) 
             failure = Failure("heartbeat-missed", text)
             return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.CANCEL:
-            reason = "cancelled on request"
-            stopping = _cancelling(task)
+            stopping, reason = _cancelling(task), task.why_cancel
             return _ended(stopping, Signal.CANCEL, Outcome.CANCELLED, now_ms, reason=reason)
         case Stop.SHUTDOWN:
             return abandon(task, now_ms=now_ms, repeatable=not acted, reason="the agent stopped")

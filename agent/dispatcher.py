@@ -239,6 +239,7 @@ class Dispatcher:
             limits=self._limits,
             starts=self._starts.by_wall(now_ms, boot_ms),
             ahead_ms=now_ms - boot_ms,
+            device=self._replica.node.device,
         )
         room = rooms.with_runs(room, [self._runs[i].task for i in runs])
         return reduce(rooms.with_asking, self._backlog.asking, room)

@@ -151,8 +151,8 @@ class Intake:
 
     def _closing(self, task: Task) -> Move | None:
         """Return what becomes of a waiting task that will not run here whatever happens."""
-        if task.cancel_asked:
-            return _close(task.id, Signal.CANCEL, "cancelled on request")
+        if task.why_cancel is not None:
+            return _close(task.id, Signal.CANCEL, task.why_cancel)
         if task.recall is not None:
             return partial(claim.give_back, task_id=task.id)
         if self._types and task.spec.type not in self._types:

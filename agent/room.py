@@ -30,6 +30,7 @@ class Room(msgspec.Struct, frozen=True):
 
     Attributes:
         capacity: How many tasks may run at once.
+        device: Its name: what is said of it is read at the hub as well.
         running: Ids of those that run, the oldest first.
         asking: Ids of those that keep their place while their checks are being asked.
         types: Both by type.
@@ -56,6 +57,7 @@ class Room(msgspec.Struct, frozen=True):
     limits: Mapping[str, Limits] = {}
     starts: Mapping[str, tuple[int, ...]] = {}
     ahead_ms: int = 0
+    device: str = "this device"
 
     @property
     def is_full(self) -> bool:
@@ -219,7 +221,8 @@ def full(room: Room) -> Hold:
         return _busy(text, room.asking[0])
     count = len(room.running)
     what = "1 task runs" if count == 1 else f"{count} tasks run"
-    return _busy(f"{what} here, at most {room.capacity} may", next(iter(room.running), None))
+    text = f"{what} at {room.device}, at most {room.capacity} may"
+    return _busy(text, next(iter(room.running), None))
 
 
 def unchecked(room: Room, task: Task, now_ms: int) -> tuple[Hold, ...]:
@@ -290,7 +293,9 @@ def _queue(room: Room, site: str, type_: str, now_ms: int, own: str) -> tuple[Ho
     if allowed.concurrency is not None:
         running = [task_id for task_id in room.types.get(type_, ()) if task_id != own]
         if len(running) >= allowed.concurrency:
-            text = f"{len(running)} of type {type_} run here, at most {allowed.concurrency} may"
+            run = "runs" if len(running) == 1 else "run"
+            text = f"{len(running)} of type {type_} {run} at {room.device}"
+            text += f", at most {allowed.concurrency} may"
             found.append(_busy(text, running[0]))
     if allowed.rate is not None:
         free_ms = rates.free_ms(allowed.rate, room.starts.get(type_, ()))

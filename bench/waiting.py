@@ -44,7 +44,7 @@ def tasks(chance: Random, count: int, now_ms: int) -> Iterator[Task]:
             status=Status.WAITING,
             progress=None,
             priority=spec.priority,
-            cancel_asked=False,
+            why_cancel=None,
             created_ms=created_ms,
             updated_ms=created_ms,
         )

@@ -10,6 +10,7 @@ Which local times an expression names, ``cronsim`` says; this file says when tho
 """
 
 import datetime
+import re
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
@@ -22,12 +23,21 @@ from shared.core.ids import uuid7
 from shared.core.kinds.schedule import CatchUp
 from shared.errors import Refused
 
-FIELDS = 5
+# What a field takes, and the longest step that makes sense in it.
+ALLOWED = {
+    "minute": ("0 to 59", 59),
+    "hour": ("0 to 23", 23),
+    "day-of-month": ("1 to 31, L, LW", 31),
+    "month": ("1 to 12 or JAN to DEC", 12),
+    "day-of-week": ("0 to 7 or SUN to SAT (FRI,SAT,SUN,MON: not FRI-MON)", 7),
+}
+FIELDS = len(ALLOWED)
 HOUR = 1
 ON_TIME_MS = 120_000  # the hub looks twice a minute: what is later than this was missed
 WINDOW_MS = 3_600_000  # first stretch of the past that is searched for missed slots
 WIDER = 4
 UNITS_MS = 1000
+_STEP = re.compile(r"/([0-9]{1,9})(?:,|$)")
 _MINUTE = datetime.timedelta(minutes=1)
 _START = datetime.datetime(2000, 1, 1)  # noqa: DTZ001 - local time, of no zone in particular
 ID_BITS = 74
@@ -39,9 +49,13 @@ def check(expression: str) -> None:
     Raises:
         Refused: It is none, or no day ever fits it.
     """
+    fields = expression.split()
     try:
-        if len(expression.split()) != FIELDS:
-            raise CronSimError("five fields: minute, hour, day of month, month, day of week")
+        if len(fields) != FIELDS:
+            raise CronSimError(f"it has the five fields {', '.join(ALLOWED)}")
+        for (name, (_, greatest)), text in zip(ALLOWED.items(), fields, strict=True):
+            if any(int(step) > greatest for step in _STEP.findall(text)):
+                raise CronSimError(f"Bad {name}")  # the library takes it, and it steps over all
         if next(CronSim(expression, _START), None) is None:
             raise CronSimError("no such day in fifty years")
     except CronSimError as error:
@@ -127,8 +141,13 @@ def _slots(expression: str, zone: datetime.tzinfo, after_ms: int) -> Iterator[in
 
 
 def _refusal(expression: str, error: CronSimError) -> Refused:
-    text = f"{expression!r} is no cron expression: {error}"
-    return Refused(f"{text}; write it as 0 6 * * MON-FRI", (("$.cron", str(error)),))
+    words = str(error)
+    allowed = ALLOWED.get(words.removeprefix("Bad "))
+    if allowed is not None:
+        words = f"the {words.removeprefix('Bad ')} takes {allowed[0]}, *, lists 1,2, "
+        words += f"ranges that rise, and steps up to {allowed[1]}"
+    text = f"{expression!r} is no cron expression: {words}"
+    return Refused(f"{text}; write it as 0 6 * * MON-FRI", (("$.cron", words),))
 
 
 def _existing(local: datetime.datetime, zone: datetime.tzinfo) -> datetime.datetime:

@@ -6,7 +6,7 @@ from hub import allocation, evidence, groups, recall, unique
 from hub.allocation import Need
 from hub.groups import Turn
 from hub.round import Room, Round, Terms
-from hub.seats import ACTOR, cancel, expire, why_cancelled, write_seat, write_status
+from hub.seats import ACTOR, cancel, expire, write_seat, write_status
 from shared.api.followers import waiting_for
 from shared.core import record as records
 from shared.core.clock import Stamp, at_ms
@@ -20,10 +20,10 @@ from shared.store.transaction import Transaction
 REFUSED_MS = 60_000  # before a device that gave a task back of its own accord may get it again
 
 
-def is_ended(tx: Transaction, task: Task, record: Record, terms: Terms, found: Round) -> bool:
+def is_ended(tx: Transaction, task: Task, terms: Terms, found: Round) -> bool:
     """End a task that nobody has, if there is a reason to; say whether there was."""
     if task.cancel_asked:
-        cancel(tx, task, why_cancelled(record))
+        cancel(tx, task, task.why_cancel)
         return True
     won = evidence.success(tx, task)
     if won is not None:

@@ -64,6 +64,8 @@ def force(
         won = evidence.success(tx, one)
         if won is not None:
             raise IllegalMove(f"attempt {won.attempt} at {won.device} succeeded already")
+    if device is None and task.spec.device == held.device:
+        raise Refused(f"it is for {held.device}; name the device to move it to")
     choice = choose_other(
         tx, _wanted(task, device), devices, but=held.device, goal=allocation.goal(task)
     )

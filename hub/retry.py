@@ -13,13 +13,14 @@ from shared.errors import IllegalMove
 from shared.store.transaction import Transaction
 
 
-def retry(tx: Transaction, task_id: str, actor: str) -> None:
+def retry(tx: Transaction, task_id: str, actor: str, reason: str | None = None) -> None:
     """Let a dead task run again.
 
     Args:
         tx: The hub's transaction.
         task_id: Of the task.
         actor: Who wants it.
+        reason: For people.
 
     Raises:
         NotFound: No such task.
@@ -36,10 +37,11 @@ def retry(tx: Transaction, task_id: str, actor: str) -> None:
     other = unique.holder(tx, task)
     if other is not None:
         raise IllegalMove(f"{other} has its unique key by now; wait for that to end")
-    task_events.take_back(tx, task, actor=actor, reason=f"retried by {actor}", anew=True)
+    words = task_actions.retried_by(actor, reason)
+    task_events.take_back(tx, task, actor=actor, reason=words, anew=True)
     found = recall.ask_back(tx, task, actor)
     if found.started is not None:
         raise IllegalMove(f"{found.started}, which comes after it, has started; submit it anew")
-    progress = Progress(move(task.status, Signal.RETRY), reason=f"retried by {actor}")
+    progress = Progress(move(task.status, Signal.RETRY), reason=words)
     task_events.append(tx, task.id, task.site, "task.status", progress, actor)
     task_events.withdraw_cancel(tx, task, actor)

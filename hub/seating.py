@@ -46,6 +46,6 @@ def _look(tx: Transaction, task_id: str, room: Room, terms: Terms, found: Round)
         task = take_returned(tx, task)
         record = tx.record("task", task_id)
     if task.allocation is not None:
-        silence.look(tx, task, record, room, terms, found)
-    elif not dealing.is_ended(tx, task, record, terms, found):
+        silence.look(tx, task, room, terms, found)
+    elif not dealing.is_ended(tx, task, terms, found):
         dealing.deal(tx, task, record, room, terms, found)

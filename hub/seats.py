@@ -2,11 +2,9 @@
 
 from hub.allocation import Choice
 from shared.api import task_events
-from shared.core import record as records
 from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Allocation, Progress, Seat, Task
 from shared.core.lifecycle import Signal, move
-from shared.core.record import Record
 from shared.core.waiting import expiry
 from shared.store.transaction import Transaction
 
@@ -71,7 +69,7 @@ def take_returned(tx: Transaction, task: Task) -> Task:
     return again
 
 
-def cancel(tx: Transaction, task: Task, reason: str) -> None:
+def cancel(tx: Transaction, task: Task, reason: str | None) -> None:
     """Cancel a task that waits here."""
     write_status(tx, task, Progress(move(task.status, Signal.CANCEL), reason=reason))
 
@@ -81,12 +79,3 @@ def expire(tx: Transaction, task: Task) -> None:
     late = expiry(task)
     reason = late.reason if late else None
     write_status(tx, task, Progress(move(task.status, Signal.EXPIRE), reason=reason))
-
-
-def why_cancelled(record: Record) -> str:
-    """Return who asked to cancel a task and why, for people."""
-    request = records.latest(record.register(tasks.CANCEL))
-    if request is None:
-        return task_events.cancelled_by(ACTOR, None)
-    reason = tasks.cancel_reason(request)
-    return task_events.cancelled_by(request.header.actor, reason)

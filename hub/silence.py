@@ -4,18 +4,15 @@ import msgspec
 
 from hub import allocation, dealing, evidence, groups, recall, release, unique
 from hub.round import Room, Round, Terms
-from hub.seats import ACTOR, cancel, expire, why_cancelled, write_seat
+from hub.seats import ACTOR, cancel, expire, write_seat
 from shared.api import task_events
 from shared.core.kinds.task import CancelRequest, Task
 from shared.core.lifecycle import Status
-from shared.core.record import Record
 from shared.core.waiting import why
 from shared.store.transaction import Transaction
 
 
-def look(
-    tx: Transaction, task: Task, record: Record, room: Room, terms: Terms, found: Round
-) -> None:
+def look(tx: Transaction, task: Task, room: Room, terms: Terms, found: Round) -> None:
     """Take a task from a silent device where its rules say so; ask a duplicate to end."""
     first = unique.stands_before(tx, task) if task.status is Status.WAITING else None
     if first is not None and not task.cancel_asked:
@@ -38,7 +35,7 @@ def look(
         reason = f"{holder.id} is away and cannot start it"
         task_events.take_back(tx, task, actor=ACTOR, reason=reason)
         if task.cancel_asked:
-            cancel(tx, task, why_cancelled(record))
+            cancel(tx, task, task.why_cancel)
         else:
             expire(tx, task)
         return

@@ -31,6 +31,7 @@ from shared.api.context import NodeContext, Sample, Topic
 from shared.api.live_feed import LiveFeed
 from shared.api.metrics import RequestCounter
 from shared.api.route import Answer, Call, Route, json
+from shared.errors import NotFound
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -175,12 +176,16 @@ def _counting(counter: RequestCounter) -> Middleware:
 
 
 def _unknown_needs_token(context: NodeContext) -> Middleware:
-    """Tell strangers nothing of which paths there are below /api."""
+    """Tell strangers nothing of which paths there are below /api; others, where to look."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.match_info.http_exception is not None and request.path.startswith("/api/"):
+        wrong = request.match_info.http_exception
+        if wrong is not None and request.path.startswith("/api/"):
             auth.require(request, context.tokens)
+            if isinstance(wrong, web.HTTPNotFound) and context.role == "agent":
+                words = f"nothing is at {request.path} on this agent"
+                raise NotFound(f"{words}; what only the hub decides is served by the hub")
         return await handler(request)
 
     return middleware

@@ -141,7 +141,7 @@ def query(request: web.Request, shape: type[T]) -> T:
     """Return the query string as a Struct; lists are separated by commas.
 
     Raises:
-        Invalid: An unknown parameter, one given twice, or a value of the wrong kind.
+        Invalid: An unknown parameter, one given twice, an empty list, or a value of the wrong kind.
     """
     lists, integers = _fields(shape, _LISTS), _fields(shape, (inspect.IntType,))
     found: dict[str, Any] = {}
@@ -149,6 +149,9 @@ def query(request: web.Request, shape: type[T]) -> T:
         if name in found:
             message = "given twice; separate values by commas"
             raise Invalid(f"{name[:100]} is {message}", ((f"$.{name[:100]}", message),))
+        if name in lists and not text.strip(","):
+            message = "names nothing; leave it out to filter by nothing"
+            raise Invalid(f"{name} {message}", ((f"$.{name}", message),))
         if name in lists:
             found[name] = [part for part in text.split(",") if part]
         else:

@@ -18,7 +18,7 @@ Explain = Callable[[Task, StatusOf, int], Waiting | None]
 # What a question in words is answered, given the reading, the site and the question.
 Ask = Callable[[Reading, str, str], msgspec.Struct]
 Away = Callable[[Reading, str], Absence | None]  # of a device; None: it is here, or nobody knows
-Retry = Callable[[Transaction, str, str], None]  # task, actor
+Retry = Callable[[Transaction, str, str, str | None], None]  # task, actor, reason
 
 
 class Sample(msgspec.Struct, frozen=True):

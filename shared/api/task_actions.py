@@ -5,6 +5,8 @@ agent while it alone knows its own submission. To everybody else's tasks it adds
 stay on the record until the sitter answers (``docs/architecture.md``, the seat).
 """
 
+import msgspec
+
 from shared.api import task_events
 from shared.core import record as records
 from shared.core.kinds import task as tasks
@@ -58,7 +60,7 @@ def cancel(
     if task.allocation is None and (at_hub or _known_here_alone(tx, tx.record("task", task_id))):
         # An agent writes both: had its submission reached the hub and been allocated there after
         # all, this status is refused, and the request remains for the device to answer.
-        words = task_events.cancelled_by(actor, reason)
+        words = tasks.cancelled_by(actor, reason)
         progress = Progress(move(task.status, Signal.CANCEL), reason=words)
         task_events.append(tx, task_id, task.site, "task.status", progress, actor)
 
@@ -86,13 +88,19 @@ def refuse_late(tx: Transaction, task: Task) -> None:
         raise IllegalMove("it is too late: its schedule_to_close_s is over; submit it anew")
 
 
-def retry(tx: Transaction, task_id: str, actor: str) -> None:
+def retried_by(actor: str, reason: str | None) -> str:
+    """Return why a task runs anew, for people."""
+    return f"retried by {actor}" + (f": {reason}" if reason else "")
+
+
+def retry(tx: Transaction, task_id: str, actor: str, reason: str | None = None) -> None:
     """Let a dead task that this agent gave itself run again here; ``hub/retry.py`` has the rest.
 
     Args:
         tx: The transaction.
         task_id: Of the task.
         actor: Who wants it.
+        reason: For people.
 
     Raises:
         NotFound: No such task here.
@@ -109,15 +117,16 @@ def retry(tx: Transaction, task_id: str, actor: str) -> None:
             f"{followers[0][0]} comes after this task and may have acted on its end; "
             "retry it at the hub, or submit it anew"
         )
-    _retry_here(tx, task, actor)
+    _retry_here(tx, task, actor, retried_by(actor, reason))
     task_events.withdraw_cancel(tx, task, actor)
 
 
-def _retry_here(tx: Transaction, task: Task, actor: str) -> None:
+def _retry_here(tx: Transaction, task: Task, actor: str, words: str) -> None:
     held = task.allocation
     if held is None or held.epoch is not None or held.device != tx.node.device:
         raise IllegalMove("only the hub can retry a task that this agent did not give itself")
     seat = task_events.own_seat(tx, task.site, held.n + 1, task.holders, anew_ms=tx.now_ms)
+    seat = msgspec.structs.replace(seat, reason=words)
     task_events.append(tx, task.id, task.site, "task.allocated", seat, actor)
 
 

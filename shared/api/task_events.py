@@ -101,11 +101,6 @@ def anew_ms(tx: Transaction, task: Task, *, anew: bool = False) -> int | None:
     return tx.now_ms if anew or task.attempts_made else task.seat.anew_ms
 
 
-def cancelled_by(actor: str, reason: str | None) -> str:
-    """Return why a task is cancelled, for people."""
-    return f"cancelled by {actor}" + (f": {reason}" if reason else "")
-
-
 def withdraw_cancel(tx: Transaction, task: Task, actor: str) -> None:
     """Take back a request to cancel; else the next holder would cancel what this person wants."""
     if task.cancel_asked:

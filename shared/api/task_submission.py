@@ -162,19 +162,20 @@ def plan(submission: Submission, actor: str, now_ms: int, new_id: Callable[[], s
     Args:
         submission: As decoded.
         actor: Who submits; becomes ``requester``.
-        now_ms: Wall clock, Unix ms. No rule asks for it yet: ``not_before`` is judged when the task
-            could start, so that the same submission later is still the same.
+        now_ms: Wall clock, Unix ms. What is accepted now, is accepted later as well: so that the
+            same submission, repeated, is still the same.
         new_id: Makes a UUIDv7.
 
     Raises:
-        Invalid: Neither ``type`` and ``payload`` nor ``command``, or both.
-        Refused: A command line that cannot be split; an ``after`` that contradicts itself.
+        Invalid: Neither ``type`` and ``payload`` nor ``command``, or both; a time before 1970.
+        Refused: A command line that cannot be split; fields that contradict each other.
         TooLarge: More than one event may hold.
     """
     task_id = submission.id or new_id()
     type_, payload = _work(submission)
     harmless = OnOrphan.REQUEUE if type_ in HARMLESS_TWICE else OnOrphan.ASK
     _consistent(submission)
+    _in_time(submission, now_ms)
     edges = _edges(submission, task_id)
     spec = Spec(
         type=type_,
@@ -184,7 +185,7 @@ def plan(submission: Submission, actor: str, now_ms: int, new_id: Callable[[], s
         device=submission.device,
         requires=tuple(dict.fromkeys(submission.requires)),
         after=tuple(edges),
-        not_before_ms=_ms_or_none(submission.not_before),
+        not_before_ms=_ms_or_none(submission.not_before, "not_before"),
         start_to_close_s=submission.start_to_close_s,
         max_attempts=submission.max_attempts,
         retry=Retry(submission.retry.base_s, submission.retry.max_s),
@@ -192,7 +193,7 @@ def plan(submission: Submission, actor: str, now_ms: int, new_id: Callable[[], s
         group=submission.group,
         locks=tuple(sorted(set(submission.locks))),
         checks=tuple(Check(c.name, c.ask, c.if_unreachable) for c in submission.checks),
-        deadline_ms=_ms_or_none(submission.deadline),
+        deadline_ms=_ms_or_none(submission.deadline, "deadline"),
         schedule_to_start_s=submission.schedule_to_start_s,
         schedule_to_close_s=submission.schedule_to_close_s,
         heartbeat_s=submission.heartbeat_s,
@@ -304,8 +305,30 @@ def _consistent(submission: Submission) -> None:
         raise Refused("checks name one check twice", (("$.checks", "named twice"),))
 
 
-def _ms_or_none(moment: datetime.datetime | None) -> int | None:
-    return None if moment is None else instants.ms(moment)
+def _in_time(submission: Submission, now_ms: int) -> None:
+    """Refuse a task that would have expired before it may start."""
+    if submission.not_before is None:
+        return
+    wait_s = (instants.ms(submission.not_before) - now_ms) / 1000
+    for name in ("schedule_to_start_s", "schedule_to_close_s"):
+        limit_s: float | None = getattr(submission, name)
+        if limit_s is not None and limit_s <= wait_s:
+            words = f"it would expire {limit_s:g} s from now, before its not_before"
+            raise Refused(
+                f"{words}; {name} counts from the submission: give more than {wait_s:.0f}",
+                ((f"$.{name}", words),),
+            )
+
+
+def _ms_or_none(moment: datetime.datetime | None, field: str) -> int | None:
+    """Return an instant as Unix ms; before 1970 there are none."""
+    if moment is None:
+        return None
+    ms = instants.ms(moment)
+    if ms < 0:
+        message = "write a date and time from 1970 on"
+        raise Invalid(f"$.{field}: {message}", ((f"$.{field}", message),))
+    return ms
 
 
 def _edges(submission: Submission, task_id: str) -> dict[Edge, int]:
@@ -340,7 +363,10 @@ def _bound(spec: Spec) -> None:
             f"the payload cannot be stored: {error}", (("$.payload", str(error)),)
         ) from error
     if size > BODY_BYTES_MAX:
-        raise TooLarge(f"a task of {size} bytes; at most {BODY_BYTES_MAX}")
+        raise TooLarge(
+            f"a task of {size} bytes, at most {BODY_BYTES_MAX} are kept; "
+            "put what is larger where its handler can read it, and its place into the payload"
+        )
 
 
 def _predecessor(tx: Transaction, edge: Edge, at: int, site: str) -> Task:

@@ -100,6 +100,7 @@ class Cancellation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RetryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of a retry; may be left out."""
 
+    reason: Why | None = None
     seen: Seen | None = None
 
 
@@ -209,7 +210,12 @@ async def retry(call: Call) -> Answer:
     """Let a dead task run again."""
     asked = await bodies.read(call.request, RetryRequest, required=False)
     again = call.context.retry
-    return await act(call, lambda tx, _: again(tx, call.id, call.actor), asked.seen, decides=True)
+    return await act(
+        call,
+        lambda tx, _: again(tx, call.id, call.actor, asked.reason),
+        asked.seen,
+        decides=True,
+    )
 
 
 async def prioritise(call: Call) -> Answer:

@@ -48,7 +48,7 @@ def task(
         status=status,
         progress=progress,
         priority=priority,
-        cancel_asked=False,
+        why_cancel=None,
         created_ms=created_ms,
         updated_ms=created_ms,
     )

@@ -221,9 +221,9 @@ class Robot:
         await self.replica.write(change)
         return task_id
 
-    async def ask_cancel(self, task_id: str) -> None:
+    async def ask_cancel(self, task_id: str, reason: str | None = None) -> None:
         await self.replica.write(
-            lambda tx: append(tx, task_id, "task.cancel_requested", CancelRequest())
+            lambda tx: append(tx, task_id, "task.cancel_requested", CancelRequest(reason))
         )
 
     async def adopt_hub(self, epoch: str) -> Allocation:

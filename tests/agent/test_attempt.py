@@ -31,6 +31,7 @@ from shared.core.lifecycle import Status
 NOW_MS = 1_790_000_000_000
 SEAT = Allocation("e1", 4, "robot-1", "a1")
 SAD = Failure("sad", "it did not work")
+WHY = "cancelled by ada: not needed"
 HOPELESS = Failure("sad", "it never will", permanent=True)
 
 
@@ -39,7 +40,7 @@ def acting(
     *,
     number: int = 1,
     on_orphan: OnOrphan = OnOrphan.ASK,
-    cancel_asked: bool = False,
+    why_cancel: str | None = None,
 ) -> Task:
     attempt = Attempt("0199", number, "boot-1", NOW_MS - 5000)
     spec = Spec("x", {}, Priority.NORMAL, "ada", max_attempts=3, on_orphan=on_orphan)
@@ -53,13 +54,13 @@ def acting(
         status=status,
         progress=Progress(status, SEAT, attempt),
         priority=Priority.NORMAL,
-        cancel_asked=cancel_asked,
+        why_cancel=why_cancel,
         created_ms=NOW_MS,
         updated_ms=NOW_MS,
     )
 
 
-RUNNING, CANCELLING = acting(), acting(Status.CANCELLING, cancel_asked=True)
+RUNNING, CANCELLING = acting(), acting(Status.CANCELLING, why_cancel=WHY)
 REQUEUE = acting(on_orphan=OnOrphan.REQUEUE)
 LAST = acting(number=3)
 
@@ -109,7 +110,7 @@ def test_a_run_that_took_too_long_says_how_long_it_might(limit_s: float | None, 
 
 
 def test_an_orphan_whose_cancel_was_not_answered_is_cancelled_if_it_may_be_lost() -> None:
-    task = acting(on_orphan=OnOrphan.REQUEUE, cancel_asked=True)
+    task = acting(on_orphan=OnOrphan.REQUEUE, why_cancel=WHY)
     progress = abandon(task, now_ms=NOW_MS, repeatable=False, reason="gone")
     assert progress.status is Status.CANCELLED
 

@@ -266,8 +266,10 @@ async def test_a_task_that_waits_is_cancelled_at_once(tmp_path: Path) -> None:
         busy = await one.submit({"do": "hold"})
         await one.until(busy, Status.RUNNING)
         task_id = await one.submit()
-        await one.ask_cancel(task_id)
-        await one.until(task_id, Status.CANCELLED)
+        await one.ask_cancel(task_id, "no longer needed")
+        cancelled = await one.until(task_id, Status.CANCELLED)
+        assert cancelled.progress is not None
+        assert cancelled.progress.reason == "cancelled by ada: no longer needed"
         assert [run.task_id for run in one.handler.runs] == [busy]
 
 

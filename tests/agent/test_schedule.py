@@ -334,7 +334,7 @@ def handed(backlog: Backlog, capacity: int) -> list[str]:
 @pytest.mark.parametrize(
     ("one", "status", "reason", "message"),
     [
-        (task("a"), Status.QUEUED, "busy", "2 tasks run here, at most 2 may"),
+        (task("a"), Status.QUEUED, "busy", "2 tasks run at robot-1, at most 2 may"),
         (task("a", device=None), Status.BLOCKED, "device", "the hub has not chosen a device yet"),
         (task("a", device="robot-2"), Status.QUEUED, "busy", "robot-2 has it"),
         (task("a", after=(Edge("z"),)), Status.BLOCKED, "after", "z is not known here"),
@@ -352,7 +352,12 @@ def handed(backlog: Backlog, capacity: int) -> list[str]:
         ),
         (task("a", locks=("local:arm",)), Status.BLOCKED, "lock", "r holds local:arm"),
         (task("a", group="g"), Status.BLOCKED, "group", "q is before it in group g"),
-        (asked := task("a", offline=Offline.RELEASE), Status.QUEUED, "busy", "2 tasks run here"),
+        (
+            asked := task("a", offline=Offline.RELEASE),
+            Status.QUEUED,
+            "busy",
+            "2 tasks run at robot-1",
+        ),
         (
             replace(asked, start_asked=asked.next_claim),
             Status.BLOCKED,
@@ -406,7 +411,7 @@ def explain(one: Task, room: Room) -> Waiting | None:
     return schedule.explain(
         one,
         NOW_MS,
-        replace(room, paused={("demo", "y"): "lunch"}),
+        replace(room, paused={("demo", "y"): "lunch"}, device="robot-1"),
         status_of=lambda _: None,
         ahead=lambda other: "q" if other.spec.group else None,
         is_ours=lambda _: True,

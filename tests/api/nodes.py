@@ -100,9 +100,9 @@ class Node:
     async def cancel(self, task_id: str, actor: str = "ada", reason: str | None = None) -> None:
         await self.replica.write(lambda tx: task_actions.cancel(tx, task_id, actor, reason=reason))
 
-    async def retry(self, task_id: str, actor: str = "ada") -> None:
+    async def retry(self, task_id: str, actor: str = "ada", reason: str | None = None) -> None:
         again = retry if self.replica.node.is_hub else task_actions.retry
-        await self.replica.write(lambda tx: again(tx, task_id, actor))
+        await self.replica.write(lambda tx: again(tx, task_id, actor, reason))
 
     async def report(self, task_id: str, status: Status, **fields: Any) -> None:
         """Write a status as the holder of the task's seat would."""

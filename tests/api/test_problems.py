@@ -109,6 +109,8 @@ async def test_a_wrong_field_is_named_by_its_place(
         ("/api/tasks?status=queued,waiting", "$.status[1]"),
         ("/api/tasks?priority=0", "$.priority[0]"),
         ("/api/tasks?order=oldest", "$.order"),
+        ("/api/tasks?status=", "$.status"),
+        ("/api/tasks?group=,", "$.group"),
         ("/api/tasks?cursor=zz", "$.cursor"),
         ("/api/equipment/a/history?from=yesterday", "$.from"),
         ("/api/tasks/summary?status=dead", "$.status"),
@@ -221,6 +223,12 @@ async def test_a_payload_nested_too_deep_is_refused(hub: Served, depth: int) -> 
 )
 async def test_what_is_not_there_is_404(hub: Served, method: str, path: str) -> None:
     problem(await hub.call(method, path), 404, "not-found")
+
+
+async def test_what_only_the_hub_serves_is_not_here_and_the_agent_says_where(agent: Served) -> None:
+    for path in (f"/api/tasks/{UNKNOWN}/force", f"/api/tasks/{UNKNOWN}/settle"):
+        found = problem(await agent.call("POST", path), 404, "not-found")
+        assert found["detail"].endswith("what only the hub decides is served by the hub")
 
 
 async def test_writes_to_unknown_records_write_nothing(hub: Served) -> None:

@@ -166,7 +166,7 @@ def test_only_harmless_work_is_requeued_unasked(type_: str, on_orphan: str) -> N
         ("2026-11-23T08:00:00Z", START_MS),
         ("2026-11-23T09:00:00+01:00", START_MS),
         ("2026-11-22T22:30:00.5-09:30", START_MS + 500),
-        ("0001-01-01T00:00:00+05:00", -62135614800000),
+        ("1970-01-01T05:00:00+05:00", 0),
         ("9999-12-31T23:59:59-05:00", 253402318799000),
     ],
 )
@@ -174,6 +174,22 @@ def test_an_instant_may_carry_any_offset(text: str, ms: int) -> None:
     assert plan(not_before=text).spec.not_before_ms == ms
     moment = datetime.datetime.fromisoformat(text)
     assert moment.tzinfo is not None
+
+
+@pytest.mark.parametrize("field", ["not_before", "deadline"])
+def test_before_1970_there_are_no_times(field: str) -> None:
+    """✗ It was taken, and shown as 1970."""
+    with pytest.raises(Invalid) as refused:
+        plan(**{field: "1969-12-31T23:59:59Z"})
+    assert refused.value.places == ((f"$.{field}", "write a date and time from 1970 on"),)
+
+
+@pytest.mark.parametrize("field", ["schedule_to_start_s", "schedule_to_close_s"])
+def test_what_would_expire_before_it_may_start_is_refused(field: str) -> None:
+    plan(not_before="2026-11-23T08:01:00Z", **{field: 61})
+    with pytest.raises(Refused, match="give more than 60") as refused:
+        plan(not_before="2026-11-23T08:01:00Z", **{field: 60})
+    assert refused.value.places[0][0] == f"$.{field}"
 
 
 def test_after_takes_plain_ids_and_edges() -> None:

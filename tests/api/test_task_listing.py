@@ -184,6 +184,6 @@ async def test_the_filter_that_leaves_the_fewest_rows_drives(hub: Node) -> None:
 async def test_no_deadline_is_the_last_and_numbers_of_any_size_do_no_harm(hub: Node) -> None:
     late = await hub.submit()
     soon = await hub.submit(deadline="2026-12-01T00:00:00Z")
-    first = await hub.submit(deadline="0001-01-01T00:00:00Z")
+    first = await hub.submit(deadline="1970-01-01T00:00:00Z")
     last = await hub.submit(deadline="9999-12-31T23:59:59Z")
     assert await everything(hub, 2, Order.URGENT, {}) == [first, soon, last, late]

@@ -43,7 +43,7 @@ def task(
         status=status,
         progress=None,
         priority=Priority.NORMAL,
-        cancel_asked=False,
+        why_cancel=None,
         created_ms=0,
         updated_ms=0,
     )

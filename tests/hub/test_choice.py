@@ -36,7 +36,7 @@ def task(**payload: Any) -> Task:
         status=Status.WAITING,
         progress=None,
         priority=Priority.NORMAL,
-        cancel_asked=False,
+        why_cancel=None,
         created_ms=0,
         updated_ms=0,
     )

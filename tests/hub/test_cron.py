@@ -272,6 +272,26 @@ def test_what_is_no_expression_is_refused_with_its_place(text: str) -> None:
     assert refused.value.places[0][0] == "$.cron"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("60 * * * *", "the minute takes 0 to 59"),
+        ("0 24 * * *", "the hour takes 0 to 23"),
+        ("0 0 32 * *", "the day-of-month takes 1 to 31"),
+        ("0 0 * 13 *", "the month takes 1 to 12 or JAN to DEC"),
+        ("0 0 * * FRI-MON", "FRI,SAT,SUN,MON: not FRI-MON"),
+        ("*/61 * * * *", "steps up to 59"),
+        ("0 0 * *", "five fields minute, hour, day-of-month, month, day-of-week"),
+    ],
+)
+def test_what_a_field_takes_is_said(text: str, words: str) -> None:
+    with pytest.raises(Refused) as refused:
+        cron.check(text)
+    ((_, message),) = refused.value.places
+    assert words in message
+    assert words in refused.value.detail
+
+
 def test_nothing_that_a_person_can_type_breaks_the_check() -> None:
     random = Random(7)
     for _ in range(3_000):

@@ -72,7 +72,7 @@ async def test_what_its_device_could_not_start_cannot_run_twice(hub: Hub) -> Non
 
 async def test_a_person_may_move_what_was_pinned(hub: Hub) -> None:
     task_id = await held_by_one_that_is_away(hub, device="robot-1")
-    with pytest.raises(Refused, match="robot-1 is away"):
+    with pytest.raises(Refused, match="it is for robot-1; name the device to move it to"):
         await hub.force(task_id)
     await hub.force(task_id, "robot-2")
     assert await hub.seated(task_id) == "robot-2"

@@ -46,7 +46,7 @@ def task(
         status=status,
         progress=Progress(status, allocation, running) if status is not Status.WAITING else None,
         priority=Priority.NORMAL,
-        cancel_asked=False,
+        why_cancel=None,
         created_ms=0,
         updated_ms=0,
         permit=permit,

@@ -33,8 +33,10 @@ async def test_a_dead_task_runs_again_wherever_it_fits_with_new_attempts(hub: Hu
     await hub.disconnect("robot-1")
     await hub.connect("robot-2")
     await hub.node.cancel(await hub.node.submit())  # something else goes on
-    await hub.node.retry(task_id, "bo")
+    await hub.node.retry(task_id, "bo", "the lift is mended")
     assert await hub.seated(task_id) == "robot-2"
+    reasons = [change.reason for change in (await hub.view(task_id)).history]
+    assert "retried by bo: the lift is mended" in reasons
     task = await hub.node.task(task_id)
     assert task.allocation is not None
     assert (task.allocation.n, task.attempts_made, task.status) == (2, 0, Status.WAITING)

@@ -357,7 +357,7 @@ def sees_no_recall(task: Task) -> Task:
 
 def sees_no_cancel(task: Task) -> Task:
     """Overlook that a person has cancelled it."""
-    return msgspec.structs.replace(task, cancel_asked=False)
+    return msgspec.structs.replace(task, why_cancel=None)
 
 
 def start_anyway(tx: Any, task_id: str, *, attempt_id: str, boot: str) -> Task | None:

@@ -263,8 +263,8 @@ class Robot:
             task = self._manners.sees(task)
             if not claims.is_ours(task, tx.node):
                 continue
-            if task.cancel_asked:
-                claims.close(tx, task_id, signal=Signal.CANCEL, reason="cancelled on request")
+            if task.why_cancel is not None:
+                claims.close(tx, task_id, signal=Signal.CANCEL, reason=task.why_cancel)
             elif task.recall is not None:
                 claims.give_back(tx, task_id)
             elif task_id not in self._running:

@@ -268,7 +268,7 @@ class Task(msgspec.Struct, frozen=True, gc=False):
         status: As the journal knows it: ``waiting`` is not yet told apart.
         progress: The newest move under the current allocation, or None.
         priority: As asked for, or as changed since.
-        cancel_asked: Whether somebody asked to cancel it.
+        why_cancel: Who asks to cancel it and why, for people; None: nobody does.
         recall: The request to give the current allocation back, or None.
         start_asked: The claim that its device would start, and waits for leave to; None: none.
         permit: The hub's newest leave to start a claim, or None.
@@ -288,7 +288,7 @@ class Task(msgspec.Struct, frozen=True, gc=False):
     status: Status
     progress: Progress | None
     priority: Priority
-    cancel_asked: bool
+    why_cancel: str | None
     created_ms: int
     updated_ms: int
     recall: RecallRequest | None = None
@@ -297,6 +297,11 @@ class Task(msgspec.Struct, frozen=True, gc=False):
     reported: Reported | None = None
     seat: Seat = NOBODY
     denied: tuple[str, ...] = ()
+
+    @property
+    def cancel_asked(self) -> bool:
+        """Whether somebody asks to cancel it."""
+        return self.why_cancel is not None
 
     @property
     def shown_device(self) -> str | None:
@@ -380,7 +385,7 @@ def submitted(record: Record, spec: Spec, seat: Seat = NOBODY) -> Task:
         status=Status.WAITING,
         progress=None,
         priority=spec.priority,
-        cancel_asked=False,
+        why_cancel=None,
         created_ms=at_ms(first.header.at),
         updated_ms=at_ms(records.newest(record)),
         seat=seat,
@@ -424,7 +429,7 @@ def _decode(record: Record) -> Task | None:
         status=progress.status if progress else Status.WAITING,
         progress=progress,
         priority=asked.priority if asked else spec.priority,
-        cancel_asked=_is_cancel_asked(record),
+        why_cancel=_why_cancel(record),
         created_ms=at_ms(submitted.header.at),
         updated_ms=at_ms(records.newest(record)),
         recall=_recall_of(record, seat.allocation),
@@ -475,14 +480,19 @@ def _body(record: Record, register: str, decode: Callable[[bytes], B]) -> B | No
     return decode(last.body_bytes) if last is not None else None
 
 
-def _is_cancel_asked(record: Record) -> bool:
-    siblings = record.register(CANCEL).siblings
-    return bool(siblings) and not all(_cancel(e.body_bytes).withdrawn for e in siblings)
+def cancelled_by(actor: str, reason: str | None) -> str:
+    """Return why a task is cancelled, for people."""
+    return f"cancelled by {actor}" + (f": {reason}" if reason else "")
 
 
-def cancel_reason(request: Event) -> str | None:
-    """Return why somebody asks to cancel a task."""
-    return _cancel(request.body_bytes).reason
+def _why_cancel(record: Record) -> str | None:
+    """Return who asks to cancel a task and why; None once all who did have taken it back."""
+    asked = [(e, _cancel(e.body_bytes)) for e in record.register(CANCEL).siblings]
+    standing = [(e, request) for e, request in asked if not request.withdrawn]
+    if not standing:
+        return None
+    event, request = max(standing, key=lambda one: (one[0].header.at, one[0].dot))
+    return cancelled_by(event.header.actor, request.reason)
 
 
 def _recall_of(record: Record, allocation: Allocation | None) -> RecallRequest | None:

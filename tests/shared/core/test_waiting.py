@@ -33,7 +33,7 @@ def task(*after: Edge, not_before_ms: int | None = None, retry_ms: int | None = 
         status=Status.WAITING,
         progress=progress,
         priority=Priority.NORMAL,
-        cancel_asked=False,
+        why_cancel=None,
         created_ms=NOW,
         updated_ms=NOW,
     )
