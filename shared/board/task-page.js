@@ -130,7 +130,7 @@ class TaskPage extends HTMLElement {
     return key === "waiting" && isAgent ? HERE : SECTIONS[key].empty;
   }
 
-  /** The counts are of all tasks: beside a narrowed list they would say something else. */
+  /** The counts are of all tasks: of a narrowed list they would say something else. */
   showCounts() {
     const { status, ...narrowed } = this.board.route.filters;
     const counts = Object.keys(narrowed).length === 0 ? this.board.store.summary?.by_status : null;

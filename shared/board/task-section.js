@@ -60,9 +60,17 @@ class TaskSection extends HTMLElement {
     this.more.removeAttribute("aria-disabled");
   }
 
-  /** How many there are in all, where that is known. */
-  showCount(count) {
-    this.count.textContent = count ?? "";
+  /** How many there are in all, where that is known: the node counts once in a while. */
+  showCount(total) {
+    this.total = total;
+    this.drawCount();
+  }
+
+  /** A list that is whole says it itself: a count of before would contradict what stands below. */
+  drawCount() {
+    const { isLoaded, list, problem, hasMore } = this.window;
+    const isWhole = isLoaded && !hasMore && problem === null;
+    if (this.count) this.count.textContent = isWhole ? list.length : (this.total ?? "");
   }
 
   show() {
@@ -71,6 +79,7 @@ class TaskSection extends HTMLElement {
     this.more.hidden = !hasMore;
     if (problem) this.problem.show(problem.status === 0 ? silent(problem) : problem);
     else this.problem.clear();
+    this.drawCount();
     this.showEmpty();
   }
 
