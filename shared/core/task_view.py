@@ -218,14 +218,14 @@ def is_double(task: Task, attempts: Sequence[AttemptView]) -> bool:
 
 
 def _is_given_twice(task: Task, attempts: Sequence[AttemptView]) -> bool:
-    """Say whether a device acted on a submission of its own, of a task that another node had.
+    """Say whether a device acted on a submission of its own, beside another that had the task.
 
     It may have been given the task by the hub as well, before or after that.
     """
-    if any(attempt.device not in task.holders for attempt in attempts):
-        return True
     is_apart = any(
-        attempt.claim.epoch is None and attempt.device in task.denied for attempt in attempts
+        attempt.device not in task.holders
+        or (attempt.claim.epoch is None and attempt.device in task.denied)
+        for attempt in attempts
     )
     allocations = {(one.claim.epoch, one.claim.n, one.device) for one in attempts}
     return is_apart and len(allocations) > 1

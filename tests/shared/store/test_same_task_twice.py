@@ -81,4 +81,7 @@ def test_two_agents_that_were_away_each_keep_the_attempt_they_made() -> None:
     assert is_double(given_later, acted), "the hub gave it to both, after what they did"
     ran_once = [one for one in acted if one.device == "b"]
     assert not is_double(given_later, ran_once)
+    by_itself = [one for one in acted if one.device not in shown.holders]
+    assert by_itself
+    assert not is_double(shown, by_itself), "refused the seat, it ran, and nobody else did"
     assert len(task_loading.last_attempts(hub.reading, [ID])) == 1
