@@ -73,7 +73,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             hosts=frozenset(),
             now_ms=system.now_ms,
             new_id=system.IdMint(chance),
-            explain=dispatcher.explain,
+            explain=lambda task, status_of, now_ms: dispatcher.explain(
+                task, status_of, now_ms, hub_is_here=uplink.is_connected
+            ),
             is_stale=machines.is_stale,
             can_run=dispatcher.can_run,
             types=lambda _: [

@@ -107,7 +107,9 @@ class Dispatcher:
         runs = bool(self._concurrency) and spec.type in self._handlers
         return runs and self._capabilities.issuperset(spec.requires)
 
-    def explain(self, task: Task, status_of: StatusOf, now_ms: int) -> Waiting | None:
+    def explain(
+        self, task: Task, status_of: StatusOf, now_ms: int, *, hub_is_here: bool = True
+    ) -> Waiting | None:
         """Return why a task waits, as seen from this device; None if it does not wait."""
         node = self._replica.node
         return schedule.explain(
@@ -119,6 +121,7 @@ class Dispatcher:
             is_ours=lambda one: claim.is_ours(one, node),
             device=node.device,
             alone=self._alone,
+            hub_is_here=hub_is_here,
         )
 
     def waits(self, count: int) -> dict[str, Waiting]:

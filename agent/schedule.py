@@ -127,6 +127,7 @@ def explain(
     is_ours: Callable[[Task], bool],
     device: str,
     alone: Alone | None = None,
+    hub_is_here: bool = True,
 ) -> Waiting | None:
     """Return why any one task waits, seen from this device; None if it does not wait.
 
@@ -139,14 +140,18 @@ def explain(
         is_ours: Whether this device may start a task.
         device: This device.
         alone: What it can do, if no hub is set up; None: one is.
+        hub_is_here: Whether the link to that is up.
     """
     if task.status is not Status.WAITING:
         return None
     seat = task.allocation
     if seat is None:
-        words = (
-            "the hub has not chosen a device yet" if alone is None else _left(task, device, alone)
-        )
+        if alone is not None:
+            words = _left(task, device, alone)
+        elif hub_is_here:
+            words = "the hub has not chosen a device yet"
+        else:
+            words = "the hub is out of reach, and has not chosen a device as far as is known here"
         return reasons.blocked_on_device(words, task.spec.device)
     if seat.device != device:
         theirs = reasons.why(task, now_ms, status_of)

@@ -108,14 +108,19 @@ class Uplink:
         """Return how the uplink is at present."""
         return UplinkStatus(
             enabled=self._kept.enabled,
-            # Cut on purpose it carries nothing more, though the socket may take a moment to close.
-            connected=self._kept.enabled and self._progress.is_connected,
+            connected=self.is_connected,
             hub=self._url,
             backlog=self.backlog,
             last_sync_at=instants.text_or_none(self._progress.last_sync_ms),
             # A try that has got as far as a socket takes nothing back; an open session does.
             last_error=None if self._progress.is_connected else self._last_error,
         )
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a session with the hub is open; any thread may ask."""
+        # Cut on purpose it carries nothing more, though the socket may take a moment to close.
+        return self._kept.enabled and self._progress.is_connected
 
     @property
     def backlog(self) -> int:

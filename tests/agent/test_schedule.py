@@ -476,6 +476,9 @@ def test_without_a_hub_nobody_is_said_to_choose_a_device(
     waiting = given()  # with one
     assert waiting is not None
     assert waiting.reasons[0].message == "the hub has not chosen a device yet"
+    waiting = given(hub_is_here=False)
+    assert waiting is not None
+    assert waiting.reasons[0].message.startswith("the hub is out of reach")
 
 
 def test_without_a_hub_what_is_for_another_device_stays_where_it_is() -> None:
