@@ -15,7 +15,14 @@ from agent.handlers.handler import (
     Run,
 )
 from agent.timers import Deadline, Stop
-from shared.core.kinds.task import Attempt, Failure, Outcome, Progress, Reported, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import (
+    Attempt,
+    Failure,
+    Outcome,
+    Progress,
+    Reported,
+)
 from shared.core.kinds.task_spec import ATTEMPTS_MAX, OnOrphan, Retry
 from shared.core.lifecycle import Signal, Status, move
 from shared.errors import Rejected

@@ -11,7 +11,9 @@ import msgspec
 
 from agent import testimony
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, Progress, StartRequest, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Attempt, Progress, StartRequest
 from shared.core.lifecycle import ACTING, ENDED, Signal, Status, move
 from shared.store.node import Node
 from shared.store.transaction import Transaction
@@ -71,7 +73,7 @@ def ask(tx: Transaction, task_id: str) -> Task | None:
         site=task.site,
         kind="task.start_requested",
         subject=task.id,
-        register=tasks.START,
+        register=task_bodies.START,
         body=StartRequest(claim),
         actor=tx.node.device,
     )
@@ -156,7 +158,7 @@ def report(tx: Transaction, task: Task, progress: Progress) -> Task:
         site=task.site,
         kind="task.status",
         subject=task.id,
-        register=tasks.STATUS,
+        register=task_bodies.STATUS,
         body=progress,
         actor=tx.node.device,
     )

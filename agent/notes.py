@@ -11,7 +11,9 @@ from typing import Any
 from agent import claim as claims
 from agent.pause import WaitFor
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, Claim, Reported, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Attempt, Claim, Reported
 from shared.errors import Busy, StoreError
 from shared.replica import Replica
 from shared.store.transaction import Transaction
@@ -126,7 +128,7 @@ def report(tx: Transaction, claimed: Task, attempt: Attempt, said: Reported) -> 
         site=task.site,
         kind="task.progress",
         subject=task.id,
-        register=tasks.PROGRESS,
+        register=task_bodies.PROGRESS,
         body=said,
         actor=tx.node.device,
     )

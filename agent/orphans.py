@@ -13,7 +13,8 @@ from agent.attempt import abandon
 from agent.claim import settle, was_given
 from shared.core import event as events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Progress, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Progress
 from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import ACTING
 from shared.replica import Replica

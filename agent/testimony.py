@@ -5,7 +5,8 @@ last run of it there ends: nothing can start in between, and no restart forgets 
 """
 
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Outcome, Progress
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task_bodies import Outcome, Progress
 from shared.core.lifecycle import Status
 from shared.core.record import Record
 from shared.store import down
@@ -33,7 +34,7 @@ def take(tx: Transaction, chunk: Down) -> int:
 def answer(tx: Transaction, chunk: Down) -> None:
     """Let go of the tasks that a chunk, just taken, gives to others."""
     for state in chunk.registers:
-        if (state.kind, state.name) == ("task", tasks.SEAT):
+        if (state.kind, state.name) == ("task", task_bodies.SEAT):
             let_go(tx, tx.record("task", state.subject))
 
 
@@ -69,7 +70,7 @@ def testify(tx: Transaction, record: Record, progress: Progress) -> None:
         site=record.site,
         kind="task.status",
         subject=record.subject,
-        register=tasks.STATUS,
+        register=task_bodies.STATUS,
         body=progress,
         actor=tx.node.device,
         seen={origin: said},

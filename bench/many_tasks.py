@@ -23,8 +23,8 @@ from shared.api import task_submission
 from shared.api.task_submission import Submission
 from shared.core.clock import ClockTrust
 from shared.core.ids import uuid7
-from shared.core.kinds import task as tasks
-from shared.core.kinds.task import (
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task_bodies import (
     Allocation,
     Attempt,
     Failure,
@@ -167,8 +167,8 @@ def _write(tx: Transaction, planned: task_submission.Planned, status: Status, de
         outcome = Outcome.FAILED
     attempt = Attempt(planned.id, 1, "boot", START_MS + 100, ended, outcome, error, None)
     bodies: tuple[tuple[str, str, msgspec.Struct], ...] = (
-        ("task.allocated", tasks.SEAT, Seat(allocation, (device,))),
-        ("task.status", tasks.STATUS, Progress(status, allocation, attempt)),
+        ("task.allocated", task_bodies.SEAT, Seat(allocation, (device,))),
+        ("task.status", task_bodies.STATUS, Progress(status, allocation, attempt)),
     )
     for kind, register, body in bodies:
         tx.append(

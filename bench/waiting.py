@@ -13,7 +13,8 @@ from shared.api import task_submission
 from shared.api.task_submission import Planned
 from shared.core import ids
 from shared.core.clock import ClockTrust
-from shared.core.kinds.task import Allocation, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Allocation
 from shared.core.kinds.task_spec import Offline, Priority, Retry, Spec
 from shared.core.lifecycle import Status
 from shared.store import database

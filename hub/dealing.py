@@ -11,7 +11,9 @@ from shared.api.followers import waiting_for
 from shared.core import record as records
 from shared.core.clock import Stamp, at_ms
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Progress, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Progress
 from shared.core.lifecycle import Signal, Status, move
 from shared.core.record import Record
 from shared.core.waiting import Reason, Waiting, blocked_on_device, expiry, why
@@ -105,7 +107,7 @@ def _say_why(task: Task, wanted: Need, only: str | None, found: Round) -> None:
 def _need(task: Task, record: Record, terms: Terms, found: Round) -> Need:
     """Return what a task needs; not at once the device that has just given it back."""
     wanted = allocation.need(task)
-    refused_by, given_back = task.seat.refused_by, records.latest(record.register(tasks.SEAT))
+    refused_by, given_back = task.seat.refused_by, records.latest(record.register(task_bodies.SEAT))
     if refused_by is None or given_back is None:
         return wanted
     again_ms = at_ms(Stamp(given_back.header.at)) + REFUSED_MS

@@ -8,7 +8,8 @@ import msgspec
 
 from shared.core import doubt
 from shared.core.doubt import Last
-from shared.core.kinds.task import Allocation, Failure, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Allocation, Failure
 from shared.core.lifecycle import ACTING
 from shared.store.transaction import Reading
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from shared.core.kinds.task import Claim
+from shared.core.kinds.task_bodies import Claim
 
 
 class Request(msgspec.Struct, frozen=True):

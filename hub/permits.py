@@ -15,7 +15,9 @@ from hub import locks
 from hub.locks import Blocked, Held, Request
 from shared.api import task_events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Claim, Permit, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Claim, Permit
 from shared.core.lifecycle import ENDED, Status
 from shared.core.waiting import Reason, Waiting
 from shared.errors import NotFound
@@ -157,7 +159,7 @@ def _has_ended(tx: Reading, task: Task, claim: Claim) -> bool:
         if task.status is Status.WAITING:
             return task.attempts_made >= claim.attempt
     found = tx.query(OUTCOME, task.id, claim.epoch or "", claim.n, claim.attempt)
-    return bool(found) and found[0][0] != tasks.Outcome.UNKNOWN.value
+    return bool(found) and found[0][0] != task_bodies.Outcome.UNKNOWN.value
 
 
 def _waiting(why: Blocked) -> Waiting:

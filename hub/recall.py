@@ -7,7 +7,8 @@ there bars it.
 
 from shared.api import task_events
 from shared.api.followers import HAS_ACTED, Followers, followers
-from shared.core.kinds.task import RecallRequest, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import RecallRequest
 from shared.store.transaction import Transaction
 
 __all__ = ["HAS_ACTED", "ask_back", "followers"]

@@ -7,7 +7,7 @@ and puts the task back among the dead if one has started after all (``dealing.py
 
 from hub import evidence, recall, unique
 from shared.api import task_actions, task_events
-from shared.core.kinds.task import Progress
+from shared.core.kinds.task_bodies import Progress
 from shared.core.lifecycle import Signal, Status, move
 from shared.errors import IllegalMove
 from shared.store.transaction import Transaction

@@ -13,7 +13,8 @@ from hub import evidence
 from hub.seats import ACTOR, write_status
 from shared.api import task_events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, Outcome, Progress, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Attempt, Outcome, Progress
 from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import Signal, Status, move
 from shared.store.transaction import Transaction

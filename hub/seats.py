@@ -3,7 +3,8 @@
 from hub.allocation import Choice
 from shared.api import task_events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, Progress, Seat, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Allocation, Progress, Seat
 from shared.core.lifecycle import Signal, move
 from shared.core.waiting import expiry
 from shared.store.transaction import Transaction

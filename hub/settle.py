@@ -6,7 +6,8 @@ import msgspec
 
 from hub import evidence, permits
 from shared.api import task_actions, task_events
-from shared.core.kinds.task import Progress, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Progress
 from shared.core.lifecycle import Signal, Status, move
 from shared.errors import IllegalMove
 from shared.store.transaction import Transaction

@@ -6,7 +6,8 @@ from hub import allocation, dealing, evidence, groups, recall, release, unique
 from hub.round import Room, Round, Terms
 from hub.seats import ACTOR, cancel, expire, write_seat
 from shared.api import task_events
-from shared.core.kinds.task import CancelRequest, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import CancelRequest
 from shared.core.lifecycle import Status
 from shared.core.waiting import why
 from shared.store.transaction import Transaction

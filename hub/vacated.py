@@ -8,7 +8,7 @@ from hub import evidence
 from shared.api import task_events
 from shared.core.event import Event
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, Progress
+from shared.core.kinds.task_bodies import Allocation, Progress
 from shared.store.transaction import Transaction
 
 ACTOR = "hub"

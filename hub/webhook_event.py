@@ -10,7 +10,7 @@ import msgspec
 from shared.core.clock import Stamp, at_ms
 from shared.core.event import Event
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Progress, Seat
+from shared.core.kinds.task_bodies import Progress, Seat
 from shared.core.lifecycle import Status
 from shared.core.task_view import TaskView
 

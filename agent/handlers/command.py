@@ -21,7 +21,7 @@ from agent.handlers import program
 from agent.handlers.handler import HandlerFailed, Output, Run, read_payload
 from agent.handlers.pattern import Allowed, allows
 from agent.handlers.program import Surroundings
-from shared.core.kinds.task import Failure
+from shared.core.kinds.task_bodies import Failure
 from shared.errors import Invalid
 
 ARGUMENTS_MAX = 1000

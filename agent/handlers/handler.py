@@ -17,7 +17,7 @@ import msgspec
 from msgspec import field
 
 from shared.api import body as bodies
-from shared.core.kinds.task import Failure
+from shared.core.kinds.task_bodies import Failure
 from shared.errors import Invalid, SkerryError
 
 PROGRESS_BYTES_MAX = 4096

@@ -24,7 +24,7 @@ from agent.handlers.target import (
     reason_against,
 )
 from shared import tls
-from shared.core.kinds.task import Failure
+from shared.core.kinds.task_bodies import Failure
 from shared.errors import Invalid
 
 BODY_BYTES_MAX = 256 * 1024

@@ -20,7 +20,7 @@ from agent.handlers.settings import REPLY_S_MAX
 from agent.handlers.topic import is_topic, matches
 from hardware.mqtt import client_id
 from hardware.mqtt_session import BrokerDown, Session, open_session
-from shared.core.kinds.task import Failure
+from shared.core.kinds.task_bodies import Failure
 from shared.errors import Invalid
 
 CORRELATION = "correlation"

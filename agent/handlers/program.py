@@ -20,7 +20,7 @@ import msgspec
 
 from agent import leftovers
 from agent.handlers.handler import HandlerFailed, Run
-from shared.core.kinds.task import Failure
+from shared.core.kinds.task_bodies import Failure
 from shared.errors import SettingsError
 
 PASSED_ON = ("PATH", "LANG", "HOME")

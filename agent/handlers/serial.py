@@ -12,7 +12,7 @@ from agent.handlers.handler import HandlerFailed, OutcomeUnknown, Output, Run, r
 from agent.handlers.pattern import is_pattern, wild_part
 from agent.handlers.settings import REPLY_S_MAX
 from hardware.driver import Askable, NotAnswered, NotAsked
-from shared.core.kinds.task import Failure
+from shared.core.kinds.task_bodies import Failure
 from shared.errors import Invalid
 
 SEND_MAX = 1024

@@ -10,7 +10,9 @@ import msgspec
 from shared.api import task_events
 from shared.core import record as records
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import CancelRequest, PriorityRequest, Progress, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import CancelRequest, PriorityRequest, Progress
 from shared.core.kinds.task_spec import (
     Priority,
 )
@@ -67,7 +69,7 @@ def cancel(
 
 def _known_here_alone(tx: Transaction, record: Record) -> bool:
     """Whether a submission was written on this agent and is not known to have reached the hub."""
-    submitted = records.latest(record.register(tasks.SPEC))
+    submitted = records.latest(record.register(task_bodies.SPEC))
     if submitted is None:
         return False
     log = tx.node.logs.get(submitted.header.origin)
@@ -171,7 +173,7 @@ def must_have_seen(record: Record, seen: Vector | None) -> None:
     """
     if seen is None:
         return
-    for register in (tasks.SEAT, tasks.STATUS):
+    for register in (task_bodies.SEAT, task_bodies.STATUS):
         for event in record.register(register).siblings:
             if not covers(seen, event.header.origin, event.header.seq):
                 raise Stale(f"{record.subject} has changed since; read it again")

@@ -3,8 +3,9 @@
 import msgspec
 
 from shared.core import event as events
-from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, CancelRequest, Seat, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Allocation, CancelRequest, Seat
 from shared.core.vector import Vector
 from shared.store.transaction import Transaction
 
@@ -37,7 +38,7 @@ def append(
         site=site,
         kind=kind,
         subject=task_id,
-        register=tasks.REGISTER_OF[kind],
+        register=task_bodies.REGISTER_OF[kind],
         body=body,
         actor=actor,
         seen=seen,

@@ -14,8 +14,8 @@ from shared.core import event as events
 from shared.core import instants
 from shared.core.clock import at_ms
 from shared.core.event import Event
-from shared.core.kinds import task as tasks
-from shared.core.kinds.task import (
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task_bodies import (
     CancelRequest,
     Permit,
     PriorityRequest,
@@ -98,7 +98,7 @@ def page(
 
 def _places(reading: Reading, task_id: str) -> list[Place]:
     """Return where the events to show stand, but for progress that the same device goes on from."""
-    mark = _pack("task.progress") + _pack(task_id) + _pack(tasks.PROGRESS)  # as in a header
+    mark = _pack("task.progress") + _pack(task_id) + _pack(task_bodies.PROGRESS)  # as in a header
     found: list[Place | None] = []
     newest: dict[int, int] = {}  # of each origin, where its progress since the last other event is
     after = START
@@ -149,7 +149,7 @@ def _says_it_all(change: TaskChange, before: TaskChange) -> bool:
 def _change(entry: Entry) -> TaskChange | None:
     """Return an entry as shown; None of a kind that this version does not know."""
     header = entry.event.header
-    if header.kind not in tasks.BODIES:
+    if header.kind not in task_bodies.BODIES:
         return None
     status, attempt, reason = _said(entry)
     return TaskChange(
@@ -179,7 +179,7 @@ def _said(entry: Entry) -> Said:
 
 def _decode(event: Event) -> msgspec.Struct:
     decoded: msgspec.Struct = msgspec.msgpack.decode(
-        event.body_bytes, type=tasks.BODIES[event.header.kind]
+        event.body_bytes, type=task_bodies.BODIES[event.header.kind]
     )
     return decoded
 

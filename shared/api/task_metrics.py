@@ -13,7 +13,7 @@ import msgspec
 from shared.api import body as bodies
 from shared.api.route import Answer, Call, Route, json
 from shared.core import instants
-from shared.core.kinds.task import Outcome
+from shared.core.kinds.task_bodies import Outcome
 from shared.store.transaction import Reading
 
 WINDOW_S_DEFAULT = 3600

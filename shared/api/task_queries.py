@@ -18,13 +18,13 @@ from shared.api.pauses import paused_by_record, with_pause, with_pauses
 from shared.api.task_listing import Order, Place
 from shared.core import task_view
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import (
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import (
     Allocation,
     Attempt,
     Failure,
     Outcome,
     Reported,
-    Task,
 )
 from shared.core.kinds.task_kind import NO_DEADLINE
 from shared.core.kinds.task_spec import Priority

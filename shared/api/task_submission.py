@@ -16,6 +16,7 @@ from shared.core import doubt, instants
 from shared.core.event import BODY_BYTES_MAX
 from shared.core.ids import Name, Uuid7
 from shared.core.kinds import task as tasks
+from shared.core.kinds import task_bodies
 from shared.core.kinds.task import Task
 from shared.core.kinds.task_spec import (
     AFTER_MAX,
@@ -240,7 +241,7 @@ def submit(
     before = [_predecessor(tx, edge, at, site) for edge, at in given]
     actor = planned.spec.requester
     task_events.append(tx, planned.id, site, "task.submitted", planned.spec, actor)
-    seat = tasks.NOBODY
+    seat = task_bodies.NOBODY
     if tx.node.role == "agent" and _may_seat_itself(tx, planned.spec, site, before, can_run):
         seat = task_events.own_seat(tx, site, 0, ())
         task_events.append(tx, planned.id, site, "task.allocated", seat, actor)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from shared.core.kinds.task import Allocation, Outcome, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Allocation, Outcome
 from shared.core.kinds.task_spec import Spec
 
 

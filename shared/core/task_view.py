@@ -9,13 +9,13 @@ from shared.core import doubt, instants
 from shared.core import record as records
 from shared.core.doubt import Last
 from shared.core.event import Dot
-from shared.core.kinds.task import (
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import (
     Allocation,
     Attempt,
     Claim,
     Failure,
     Reported,
-    Task,
 )
 from shared.core.kinds.task_spec import Check, Edge, Retry
 from shared.core.lifecycle import ACTING, Status

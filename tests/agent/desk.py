@@ -14,7 +14,8 @@ from agent.limits import Limits, Rate
 from agent.room import Room
 from agent.schedule import Decision
 from shared.core import waiting
-from shared.core.kinds.task import Allocation, Attempt, Permit, Progress, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Allocation, Attempt, Permit, Progress
 from shared.core.kinds.task_spec import Check, Edge, Offline, On, OnFailure, Priority, Spec
 from shared.core.lifecycle import ENDED, Status
 from shared.core.waiting import Reason

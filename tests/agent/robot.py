@@ -21,7 +21,8 @@ from shared.core import ids
 from shared.core.clock import ClockTrust
 from shared.core.kinds import queue as queues
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import (
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import (
     REGISTER_OF,
     Allocation,
     Attempt,
@@ -30,7 +31,6 @@ from shared.core.kinds.task import (
     Permit,
     RecallRequest,
     Seat,
-    Task,
 )
 from shared.core.kinds.task_spec import Edge, OnOrphan, Priority, Spec
 from shared.core.lifecycle import Status

@@ -17,13 +17,13 @@ from agent.attempt import (
     fitting,
 )
 from agent.timers import Stop
-from shared.core.kinds.task import (
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import (
     Allocation,
     Attempt,
     Failure,
     Outcome,
     Progress,
-    Task,
 )
 from shared.core.kinds.task_spec import ATTEMPTS_MAX, OnOrphan, Priority, Retry, Spec
 from shared.core.lifecycle import Status

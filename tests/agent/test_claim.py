@@ -13,7 +13,9 @@ from agent.timers import Stop
 from shared.api import task_submission
 from shared.api.task_submission import Submission
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import CancelRequest, Failure, RecallRequest, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import CancelRequest, Failure, RecallRequest
 from shared.core.kinds.task_spec import Priority, Spec
 from shared.core.lifecycle import Signal, Status
 from shared.core.record import Record
@@ -38,7 +40,7 @@ def submit(tx: Transaction, _chance: Random) -> None:
         tx,
         ID,
         "task.allocated",
-        tasks.Seat(tasks.Allocation(None, 0, device, incarnation), (device,)),
+        task_bodies.Seat(task_bodies.Allocation(None, 0, device, incarnation), (device,)),
     )
 
 

@@ -10,7 +10,7 @@ from agent import leftovers
 from agent.dispatcher import RETRY_S, STOP_S
 from agent.handlers.command import Command
 from agent.intake import CLOSE_MAX
-from shared.core.kinds.task import Allocation, Outcome, Seat
+from shared.core.kinds.task_bodies import Allocation, Outcome, Seat
 from shared.core.kinds.task_spec import Edge, On, OnFailure, OnOrphan, Priority, Spec
 from shared.core.lifecycle import Status
 from shared.store.store import Store

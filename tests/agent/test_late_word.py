@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from shared.core.kinds.task import Allocation, Outcome, Seat
+from shared.core.kinds.task_bodies import Allocation, Outcome, Seat
 from shared.core.lifecycle import Status
 from tests.agent.robot import Robot, append, eventually, robot
 

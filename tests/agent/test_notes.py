@@ -12,7 +12,7 @@ import pytest
 from agent.handlers.handler import Output, Run
 from agent.notes import EVERY_S, report
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Claim, Outcome, Reported
+from shared.core.kinds.task_bodies import Claim, Outcome, Reported
 from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import Status
 from tests.agent.robot import Robot, VirtualTime, robot

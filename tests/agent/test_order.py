@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from agent import claim, news
 from agent.limits import Limits, Rate
 from agent.order import order
-from shared.core.kinds.task import Outcome, Seat, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Outcome, Seat
 from shared.core.kinds.task_spec import Edge, Offline, Priority
 from shared.core.lifecycle import Status
 from tests.agent.robot import (

@@ -4,7 +4,7 @@ import pytest
 
 from agent.attempt import Acting
 from agent.timers import Deadline, Stop, deadline, pause_s
-from shared.core.kinds.task import Attempt
+from shared.core.kinds.task_bodies import Attempt
 from tests.agent.desk import NOW_MS, task
 
 ATTEMPT = Attempt("a", 1, "boot-1", NOW_MS)

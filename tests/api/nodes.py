@@ -18,7 +18,9 @@ from shared.core import event as events
 from shared.core.clock import ClockTrust
 from shared.core.ids import uuid7
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import (
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import (
     Allocation,
     Attempt,
     Claim,
@@ -27,7 +29,6 @@ from shared.core.kinds.task import (
     Progress,
     Reported,
     Seat,
-    Task,
 )
 from shared.core.kinds.task_spec import Spec
 from shared.core.lifecycle import Status
@@ -134,7 +135,7 @@ def report(
         site=task.site,
         kind="task.status",
         subject=task_id,
-        register=tasks.STATUS,
+        register=task_bodies.STATUS,
         body=body,
         actor="dispatcher",
     )
@@ -150,7 +151,7 @@ def tell_progress(tx: Transaction, task_id: str, number: int, **progress: Any) -
         site=task.site,
         kind="task.progress",
         subject=task_id,
-        register=tasks.PROGRESS,
+        register=task_bodies.PROGRESS,
         body=Reported(claim, progress),
         actor="handler",
     )
@@ -166,7 +167,7 @@ def seat_at(tx: Transaction, task_id: str, device: str, incarnation: str = "aaa"
         site=task.site,
         kind="task.allocated",
         subject=task_id,
-        register=tasks.SEAT,
+        register=task_bodies.SEAT,
         body=Seat(Allocation(epoch, n, device, incarnation), (*task.holders, device)),
         actor="hub",
     )

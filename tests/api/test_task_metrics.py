@@ -8,7 +8,7 @@ import pytest
 
 from shared.api import task_metrics
 from shared.api.task_metrics import MetricsQuery, Percentiles, TaskMetrics, percentiles
-from shared.core.kinds.task import Attempt, Outcome
+from shared.core.kinds.task_bodies import Attempt, Outcome
 from shared.core.lifecycle import Status
 from tests.api.nodes import START_MS, Node, open_node, report, seat_at
 from tests.api.served import Served

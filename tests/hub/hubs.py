@@ -17,7 +17,9 @@ from hub.settle import Verdict, settle
 from hub.sitter import LOOK_S, RETRY_S, Sitter
 from shared.api import task_events, task_queries
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Progress, StartRequest, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Progress, StartRequest
 from shared.core.lifecycle import Status
 from shared.core.task_view import Absence, TaskView
 from shared.errors import IllegalMove
@@ -152,7 +154,7 @@ class Hub:
                 site=SITE,
                 kind="task.status",
                 subject=task_id,
-                register=tasks.STATUS,
+                register=task_bodies.STATUS,
                 body=body,
                 actor="dispatcher",
                 seen={},

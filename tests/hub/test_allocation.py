@@ -6,7 +6,8 @@ import pytest
 
 from hub import allocation
 from hub.allocation import Choice, DeviceState, NoDevice
-from shared.core.kinds.task import Allocation, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Allocation
 from shared.core.kinds.task_spec import Edge, On, Priority, Spec
 from shared.core.lifecycle import ENDED, Status
 

@@ -10,7 +10,9 @@ from hub.allocation import DeviceState
 from hub.round import Terms
 from shared.api import task_submission
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Progress, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Progress
 from shared.core.lifecycle import Status
 from tests.api.nodes import an_attempt, submission
 from tests.shared.nodes import SITE, Node, Session, meet, open_node
@@ -57,7 +59,7 @@ def report(agent: Node, status: Status, task: Task) -> None:
             site=SITE,
             kind="task.status",
             subject=TASK,
-            register=tasks.STATUS,
+            register=task_bodies.STATUS,
             body=body,
             actor=agent.name,
         )

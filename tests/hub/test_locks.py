@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from hub.locks import Blocked, Held, Request, decide
-from shared.core.kinds.task import Claim
+from shared.core.kinds.task_bodies import Claim
 
 CLAIM = Claim("e", 1, 1)
 

@@ -8,7 +8,8 @@ from hub import permits
 from hub.permits import LockRow
 from hub.settle import Verdict
 from shared.api import task_events
-from shared.core.kinds.task import Claim, StartRequest, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Claim, StartRequest
 from shared.core.lifecycle import Status
 from tests.api.nodes import SITE, START_MS
 from tests.hub.hubs import Hub, open_hub

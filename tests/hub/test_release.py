@@ -8,13 +8,13 @@ import pytest
 from hub import permits, release
 from hub.release import Due, Patience
 from hub.settle import Verdict
-from shared.core.kinds.task import (
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import (
     Allocation,
     Attempt,
     Claim,
     Permit,
     Progress,
-    Task,
 )
 from shared.core.kinds.task_spec import Offline, Priority, Spec
 from shared.core.lifecycle import Status

@@ -12,7 +12,7 @@ from hub.round import Terms
 from hub.sitter import ROUND_MAX, Sitter
 from shared.api import task_submission
 from shared.core.kinds import queue as queues
-from shared.core.kinds.task import Outcome
+from shared.core.kinds.task_bodies import Outcome
 from shared.core.lifecycle import ENDED, Status
 from shared.store.store import Store
 from shared.store.transaction import Transaction

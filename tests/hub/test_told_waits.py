@@ -7,7 +7,9 @@ import msgspec
 from hub.allocation import DeviceState
 from hub.explain import HubExplain
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, Seat, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Allocation, Seat
 from shared.core.lifecycle import Status
 from shared.core.waiting import Reason
 from shared.replica import Replica
@@ -30,7 +32,7 @@ async def dealt_to(replica: Replica, device: str) -> Task:
                 site=SITE,
                 kind=kind,
                 subject=ID,
-                register=tasks.REGISTER_OF[kind],
+                register=task_bodies.REGISTER_OF[kind],
                 body=body,
                 actor="ada",
             )

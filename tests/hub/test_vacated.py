@@ -12,7 +12,9 @@ from hub.allocation import DeviceState
 from hub.round import Terms
 from shared.api import task_history, task_submission
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Failure, Outcome, Progress, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Failure, Outcome, Progress
 from shared.core.lifecycle import Status
 from shared.store.transaction import Transaction
 from tests.api.nodes import submission
@@ -202,14 +204,14 @@ def test_a_number_under_which_another_device_runs_stays_in_doubt(
     task = known(hub)
     (taken,) = task.seat.moved
     beside = msgspec.structs.replace(taken, device="tablet-1")
-    attempt = tasks.Attempt("a", 1, "b", 0)
+    attempt = task_bodies.Attempt("a", 1, "b", 0)
 
     def append(tx: Transaction, body: Progress) -> None:
         event = tx.append(
             site=SITE,
             kind="task.status",
             subject=W,
-            register=tasks.STATUS,
+            register=task_bodies.STATUS,
             body=body,
             actor="t",
             seen={},

@@ -15,7 +15,7 @@ from aiohttp import web
 from hub.courier import Courier, open_session
 from hub.settings import Webhook
 from shared.api import tasks as task_routes
-from shared.core.kinds.task import Progress
+from shared.core.kinds.task_bodies import Progress
 from shared.core.lifecycle import Status
 from shared.core.task_view import TaskView
 from shared.errors import StoreFull

@@ -4,7 +4,8 @@ from typing import Any
 
 from shared.core import record as records
 from shared.core.event import Event
-from shared.core.kinds.task import (
+from shared.core.kinds.task import Task, read
+from shared.core.kinds.task_bodies import (
     REGISTER_OF,
     SEAT,
     SPEC,
@@ -14,8 +15,6 @@ from shared.core.kinds.task import (
     Outcome,
     Progress,
     Seat,
-    Task,
-    read,
 )
 from shared.core.kinds.task_spec import Priority, Spec
 from shared.core.lifecycle import Status

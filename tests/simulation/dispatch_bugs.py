@@ -34,7 +34,9 @@ from hub.round import Round, Terms
 from hub.seats import write_seat, write_status
 from shared.api import task_actions, task_events
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, Failure, Progress, RecallRequest, Task
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Attempt, Failure, Progress, RecallRequest
 from shared.core.kinds.task_spec import Check, Offline, Unreachable
 from shared.core.lifecycle import ACTING, Status
 from shared.core.task_view import AttemptView
@@ -422,7 +424,7 @@ def give_up_when_silent(task: Task, result: Result, *, now_ms: int, jitter: floa
 def let_go_of_all(tx: Any, chunk: Down) -> None:
     """Say that nothing runs under what was taken away, without looking."""
     for state in chunk.registers:
-        if (state.kind, state.name) != ("task", tasks.SEAT):
+        if (state.kind, state.name) != ("task", task_bodies.SEAT):
             continue
         record = tx.record("task", state.subject)
         for one in tasks.seat_of(record).doubtful:

@@ -9,7 +9,8 @@ import msgspec
 from agent.timers import Stop
 from shared.api import task_queries
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, Progress, Seat, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Allocation, Progress, Seat
 from shared.core.lifecycle import ENDED, Status
 from shared.errors import SkerryError
 from shared.store.journal import Verdict

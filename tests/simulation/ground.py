@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from agent.attempt import Failed, Result, Stopped, Succeeded
 from agent.clearance import FRESH_MS
 from agent.timers import Stop
-from shared.core.kinds.task import Allocation, Claim, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Allocation, Claim
 from shared.core.kinds.task_spec import On, OnOrphan, Spec, Unreachable
 from shared.core.lifecycle import ENDED, FINAL, Status
 from tests.simulation.promises import demand

@@ -25,7 +25,8 @@ from agent.room import Gate, Room
 from agent.timers import Stop
 from shared.api import pauses
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Attempt, Claim, Failure, Progress, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Attempt, Claim, Failure, Progress
 from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import Signal, Status
 from shared.sync.frame import Down

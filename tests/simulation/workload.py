@@ -7,9 +7,15 @@ from typing import Any
 import msgspec
 
 from shared.core.ids import uuid7
-from shared.core.kinds import equipment, task
+from shared.core.kinds import equipment, task, task_bodies
 from shared.core.kinds.equipment import Attribute, Created, Named, Report, Retired, State
-from shared.core.kinds.task import Allocation, Attempt, Outcome, Progress, Seat
+from shared.core.kinds.task_bodies import (
+    Allocation,
+    Attempt,
+    Outcome,
+    Progress,
+    Seat,
+)
 from shared.core.kinds.task_spec import Edge, Priority, Spec
 from shared.core.lifecycle import ACTING, Signal, Status, move
 from shared.errors import IllegalMove
@@ -203,9 +209,9 @@ class Workload:
         seat = None if node is self._hub else Seat(_own_allocation(node), (node.name,))
 
         def deed(author: Author) -> None:
-            author.append("task.submitted", task_id, task.SPEC, spec)
+            author.append("task.submitted", task_id, task_bodies.SPEC, spec)
             if seat is not None:
-                author.append("task.allocated", task_id, task.SEAT, seat)
+                author.append("task.allocated", task_id, task_bodies.SEAT, seat)
 
         return deed
 
@@ -230,7 +236,7 @@ class Workload:
             n = held.seat.newest + 1
             given = Allocation(author.tx.node.epoch, n, agent.name, incarnation)
             holders = tuple(dict.fromkeys((*held.holders, agent.name)))
-            author.append("task.allocated", task_id, task.SEAT, Seat(given, holders))
+            author.append("task.allocated", task_id, task_bodies.SEAT, Seat(given, holders))
 
         return deed
 
@@ -257,7 +263,7 @@ class Workload:
                 status = move(held.status, Signal.START if is_new else signal)
             except IllegalMove as error:
                 raise GivenUp from error
-            author.append("task.status", task_id, task.STATUS, _progress(held, status))
+            author.append("task.status", task_id, task_bodies.STATUS, _progress(held, status))
 
         return deed
 
@@ -267,10 +273,10 @@ class Workload:
             return None
         task_id = self._chance.choice(known)
         if self._chance.random() < 0.5:
-            body: Any = task.CancelRequest("no longer needed")
-            return lambda a: a.append("task.cancel_requested", task_id, task.CANCEL, body)
-        body = task.PriorityRequest(self._chance.choice(list(Priority)))
-        return lambda a: a.append("task.priority_requested", task_id, task.PRIORITY, body)
+            body: Any = task_bodies.CancelRequest("no longer needed")
+            return lambda a: a.append("task.cancel_requested", task_id, task_bodies.CANCEL, body)
+        body = task_bodies.PriorityRequest(self._chance.choice(list(Priority)))
+        return lambda a: a.append("task.priority_requested", task_id, task_bodies.PRIORITY, body)
 
     # ------------------------------------------------------------------ what the hub must not take
 
@@ -287,7 +293,7 @@ class Workload:
         body = Progress(Status.SUCCEEDED, held.allocation)
         verdict = None if held.status is not Status.SUCCEEDED else Verdict.REFUSED
         return lambda author: author.append(
-            "task.status", task_id, task.STATUS, body, verdict=verdict
+            "task.status", task_id, task_bodies.STATUS, body, verdict=verdict
         )
 
     def _invalid(self, node: Node) -> Deed | None:
@@ -358,7 +364,7 @@ class Workload:
         task_id = uuid7(START_MS + self._next(), self._chance.getrandbits(74))
         self._tasks.append(task_id)
         spec = Spec("wait", {"padding": padding}, Priority.LOW, "ada")
-        return lambda author: author.append("task.submitted", task_id, task.SPEC, spec)
+        return lambda author: author.append("task.submitted", task_id, task_bodies.SPEC, spec)
 
     # ------------------------------------------------------------------ values
 

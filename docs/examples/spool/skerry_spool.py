@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from agent.handlers.handler import HandlerFailed, Output, Run, read_payload
-from shared.core.kinds.task import Failure
+from shared.core.kinds.task_bodies import Failure
 
 PAGES_MAX = 1000
 

@@ -8,6 +8,14 @@ import msgspec
 from shared.core.event import Event, device_of
 from shared.core.kinds.kind import Counter, Kind, Lane, Row, SideRow, Table
 from shared.core.kinds.task import (
+    Task,
+    edges_of,
+    rank,
+    read,
+    seat_of,
+    submissions_of,
+)
+from shared.core.kinds.task_bodies import (
     BODIES,
     REGISTER_OF,
     SPEC,
@@ -17,12 +25,6 @@ from shared.core.kinds.task import (
     Reported,
     Seat,
     StartRequest,
-    Task,
-    edges_of,
-    rank,
-    read,
-    seat_of,
-    submissions_of,
 )
 from shared.core.kinds.task_spec import Offline, Spec
 from shared.core.lifecycle import Status

@@ -16,7 +16,7 @@ from agent.handlers.handler import (
     Output,
     Run,
 )
-from shared.core.kinds.task import Failure, Outcome
+from shared.core.kinds.task_bodies import Failure, Outcome
 from shared.core.kinds.task_spec import OnOrphan
 from shared.core.lifecycle import Status
 from tests.agent.robot import START_MS, VirtualTime, attempt_of, robot

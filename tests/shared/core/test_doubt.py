@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from shared.core.doubt import Last, still_open
-from shared.core.kinds.task import Allocation, Outcome, Seat
+from shared.core.kinds.task_bodies import Allocation, Outcome, Seat
 from tests.shared.core.test_waiting import task as made
 
 ENDED = Last(1, Outcome.SUCCEEDED)

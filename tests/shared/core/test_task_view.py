@@ -4,7 +4,8 @@ import pytest
 
 from shared.core import instants, waiting
 from shared.core import record as records
-from shared.core.kinds.task import (
+from shared.core.kinds.task import read
+from shared.core.kinds.task_bodies import (
     CANCEL,
     STATUS,
     Allocation,
@@ -12,9 +13,8 @@ from shared.core.kinds.task import (
     CancelRequest,
     Failure,
     Outcome,
-    read,
 )
-from shared.core.kinds.task import Progress as Made
+from shared.core.kinds.task_bodies import Progress as Made
 from shared.core.lifecycle import Status
 from shared.core.record import Record
 from shared.core.task_view import ClaimView, attempt_view, shown_status, view

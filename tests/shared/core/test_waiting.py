@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from shared.core import waiting
-from shared.core.kinds.task import Progress, Task
+from shared.core.kinds.task import Task
+from shared.core.kinds.task_bodies import Progress
 from shared.core.kinds.task_spec import Edge, On, OnFailure, Priority, Spec
 from shared.core.lifecycle import ENDED, Status
 

@@ -26,7 +26,7 @@ from shared.core.event import Event
 from shared.core.ids import conflict_id
 from shared.core.kinds import KINDS, lane_of, record_kind
 from shared.core.kinds.kind import Kind, Lane, Row, Table
-from shared.core.kinds.task import Seat
+from shared.core.kinds.task_bodies import Seat
 from shared.core.policy import choose
 from shared.core.record import Record
 from shared.core.register import EMPTY, Register

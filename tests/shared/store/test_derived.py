@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.kinds.equipment import Report
 from shared.core.kinds.queue import PAUSED, Paused
-from shared.core.kinds.task import (
+from shared.core.kinds.task_bodies import (
     SEAT,
     SPEC,
     STATUS,

@@ -6,8 +6,9 @@ import pytest
 
 from shared.core import vector as vectors
 from shared.core.kinds.equipment import PERSON, Named, Report
-from shared.core.kinds.task import Allocation, Attempt, Progress, Seat, read
-from shared.core.kinds.task import Outcome as AttemptOutcome
+from shared.core.kinds.task import read
+from shared.core.kinds.task_bodies import Allocation, Attempt, Progress, Seat
+from shared.core.kinds.task_bodies import Outcome as AttemptOutcome
 from shared.core.lifecycle import Status
 from shared.errors import BadFrame
 from shared.store import down, exchange, feed

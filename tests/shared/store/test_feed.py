@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from shared.core.kinds.equipment import Created
-from shared.core.kinds.task import Allocation, Seat
+from shared.core.kinds.task_bodies import Allocation, Seat
 from shared.core.kinds.task_spec import Edge, Spec
 from shared.store import exchange, feed, up
 from shared.store.transaction import Transaction

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.kinds.equipment import MACHINE, PERSON
-from shared.core.kinds.task import SEAT, SPEC, STATUS, Allocation, Attempt, Outcome, Progress, Seat
+from shared.core.kinds.task_bodies import (
+    SEAT,
+    SPEC,
+    STATUS,
+    Allocation,
+    Attempt,
+    Outcome,
+    Progress,
+    Seat,
+)
 from shared.core.kinds.task_spec import Priority, Spec
 from shared.core.lifecycle import Status
 from shared.errors import StoreFull

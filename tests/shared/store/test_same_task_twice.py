@@ -6,7 +6,14 @@ import msgspec
 
 from shared.api import task_loading, task_queries
 from shared.core.kinds import task as tasks
-from shared.core.kinds.task import Allocation, Attempt, Outcome, Progress, Seat
+from shared.core.kinds import task_bodies
+from shared.core.kinds.task_bodies import (
+    Allocation,
+    Attempt,
+    Outcome,
+    Progress,
+    Seat,
+)
 from shared.core.lifecycle import Status
 from shared.core.task_view import is_double
 from shared.store import up
@@ -28,7 +35,7 @@ def submitted_and_dealt() -> Node:
                 site=SITE,
                 kind=kind,
                 subject=ID,
-                register=tasks.REGISTER_OF[kind],
+                register=task_bodies.REGISTER_OF[kind],
                 body=body,
                 actor="ada",
             )
@@ -41,9 +48,9 @@ def test_what_the_other_did_is_kept_as_an_attempt_and_decides_nothing() -> None:
     hub = submitted_and_dealt()
     ran = Attempt("t-1", 1, "boot", NOW_MS, NOW_MS + 5, Outcome.SUCCEEDED)
     told = log(
-        written("a.1", 1, tasks.SPEC, SPEC_BODY, at_ms=NOW_MS + 9),
-        written("a.1", 2, tasks.SEAT, Seat(OWN, ("a",))),
-        written("a.1", 3, tasks.STATUS, Progress(Status.SUCCEEDED, OWN, ran)),
+        written("a.1", 1, task_bodies.SPEC, SPEC_BODY, at_ms=NOW_MS + 9),
+        written("a.1", 2, task_bodies.SEAT, Seat(OWN, ("a",))),
+        written("a.1", 3, task_bodies.STATUS, Progress(Status.SUCCEEDED, OWN, ran)),
     )
     hub.write(lambda tx: up.take(tx, stretch(told, 1, 3), device="a", site=SITE))
     assert hub.verdicts() == [
@@ -64,9 +71,9 @@ def test_two_agents_that_were_away_each_keep_the_attempt_they_made() -> None:
         ran = Attempt(f"t-{device}", 1, "boot", NOW_MS, NOW_MS + 5, outcome)
         status = Status.SUCCEEDED if outcome is Outcome.SUCCEEDED else Status.DEAD
         told = log(
-            written(f"{device}.1", 1, tasks.SPEC, SPEC_BODY),
-            written(f"{device}.1", 2, tasks.SEAT, Seat(own, (device,))),
-            written(f"{device}.1", 3, tasks.STATUS, Progress(status, own, ran)),
+            written(f"{device}.1", 1, task_bodies.SPEC, SPEC_BODY),
+            written(f"{device}.1", 2, task_bodies.SEAT, Seat(own, (device,))),
+            written(f"{device}.1", 3, task_bodies.STATUS, Progress(status, own, ran)),
         )
         hub.write(partial(up.take, up=stretch(told, 1, 3), device=device, site=SITE))
     first_stands = "a was given the same task, and took it first"

@@ -7,7 +7,8 @@ import pytest
 
 from shared.core.kinds import KINDS
 from shared.core.kinds.kind import Counter, Table
-from shared.core.kinds.task import (
+from shared.core.kinds.task import read
+from shared.core.kinds.task_bodies import (
     PRIORITY,
     SEAT,
     SPEC,
@@ -18,7 +19,6 @@ from shared.core.kinds.task import (
     PriorityRequest,
     Progress,
     Seat,
-    read,
 )
 from shared.core.kinds.task_spec import Priority, Spec
 from shared.core.lifecycle import Status

@@ -6,7 +6,7 @@ import pytest
 from shared.core import chain
 from shared.core.event import Event, Pair
 from shared.core.kinds.equipment import PERSON
-from shared.core.kinds.task import Allocation, Attempt, Progress, Seat
+from shared.core.kinds.task_bodies import Allocation, Attempt, Progress, Seat
 from shared.core.lifecycle import Status
 from shared.errors import BadFrame
 from shared.store import judge, up

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from shared.core.event import Event
-from shared.core.kinds.task import (
+from shared.core.kinds.task import read
+from shared.core.kinds.task_bodies import (
     CANCEL,
     PRIORITY,
     REGISTER_OF,
@@ -17,7 +18,6 @@ from shared.core.kinds.task import (
     PriorityRequest,
     Progress,
     Seat,
-    read,
 )
 from shared.core.kinds.task_kind import TASK
 from shared.core.kinds.task_spec import Edge, Priority
