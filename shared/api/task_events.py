@@ -9,6 +9,8 @@ from shared.core.kinds.task_bodies import Allocation, CancelRequest, Seat
 from shared.core.vector import Vector
 from shared.store.transaction import Transaction
 
+MOVED_MAX = 200  # allocations that a seat tells of as moved, of those that are over
+
 
 def incarnation(tx: Transaction, site: str) -> str:
     """Return the incarnation of the log that this node writes for a site."""
@@ -88,10 +90,19 @@ def after_leaving(
     """Return ``Seat.moved`` and ``Seat.over`` once the current allocation is no longer."""
     if task.allocation is None:
         return task.seat.moved, task.seat.over
-    return (
-        (*task.seat.moved, task.allocation) if moved else task.seat.moved,
-        (*task.seat.over, task.allocation.n) if over else task.seat.over,
-    )
+    taken = (*task.seat.moved, task.allocation) if moved else task.seat.moved
+    ended = (*task.seat.over, task.allocation.n) if over else task.seat.over
+    return _bounded(taken, ended), ended
+
+
+def _bounded(taken: tuple[Allocation, ...], over: tuple[int, ...]) -> tuple[Allocation, ...]:
+    """Forget the oldest that are over: a task that goes round for months must still fit an event.
+
+    Those that are not, are of as many devices at most: none gets it again before it has spoken.
+    """
+    spare = max(0, len(taken) - MOVED_MAX)
+    oldest = [one for one in taken if one.n in over][:spare]
+    return tuple([one for one in taken if one not in oldest])
 
 
 def anew_ms(tx: Transaction, task: Task, *, anew: bool = False) -> int | None:
