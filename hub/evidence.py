@@ -13,8 +13,8 @@ from shared.core.kinds.task_bodies import Allocation, Failure
 from shared.core.lifecycle import ACTING
 from shared.store.transaction import Reading
 
-SUCCESS = """SELECT id, device FROM attempts WHERE task = $1 AND outcome = 'succeeded'
-    ORDER BY n DESC, number DESC LIMIT 1"""
+SUCCESS = """SELECT id, device, epoch FROM attempts WHERE task = $1 AND outcome = 'succeeded'
+    ORDER BY n DESC, number DESC"""
 LAST = """SELECT n, device, number, outcome, error FROM attempts
     WHERE task = $1 ORDER BY n, number"""
 OTHERS = """SELECT 1 FROM attempts
@@ -31,11 +31,17 @@ class Success(msgspec.Struct, frozen=True):
 
 
 def success(reading: Reading, task: Task) -> Success | None:
-    """Return a success that is known of a task, under whichever allocation."""
+    """Return a success that is known of a task, under whichever allocation.
+
+    Not what a device did with another submission under the same id, which the hub refused.
+    """
     if not task.holders:
         return None
     rows = reading.query(SUCCESS, task.id)
-    return Success(*rows[0]) if rows else None
+    own = [
+        Success(one, device) for one, device, epoch in rows if epoch or device in task.submitters
+    ]
+    return own[0] if own else None
 
 
 def still_open(reading: Reading, task: Task) -> tuple[int, ...]:

@@ -26,15 +26,23 @@ TYPES = "SELECT DISTINCT site, types FROM devices"
 class Fleet:
     """A snapshot of the devices that is replaced, never changed: any thread may read it."""
 
-    def __init__(self, connected: Callable[[], Set[str]], battery: Battery = BATTERY) -> None:
+    def __init__(
+        self,
+        connected: Callable[[], Set[str]],
+        battery: Battery = BATTERY,
+        behind: Callable[[], Set[str]] = frozenset,
+    ) -> None:
         """Start with no devices.
 
         Args:
             connected: Devices with an open session, whose rows are already written; a set that
                 nobody changes once it was returned.
             battery: Below what charge a device gets nothing.
+            behind: Those of the connected whose logs have not arrived as far as they were when they
+                came back.
         """
         self._connected = connected
+        self._behind = behind
         self._battery = battery
         self._states: Mapping[str, DeviceState] = {}
 
@@ -45,14 +53,17 @@ class Fleet:
 
     def learn(self, rows: Collection[tuple[Any, ...]]) -> frozenset[str]:
         """Take rows of devices and look who is connected; return those that changed."""
-        connected = self._connected()
+        connected, behind = self._connected(), self._behind()
         states = dict(self._states)
         for row in rows:
             state = _state(row, self._battery)
             states[state.id] = state
         for state in states.values():
-            if state.connected != (state.id in connected):
-                states[state.id] = msgspec.structs.replace(state, connected=state.id in connected)
+            is_here, is_behind = state.id in connected, state.id in behind
+            if (state.connected, state.behind) != (is_here, is_behind):
+                states[state.id] = msgspec.structs.replace(
+                    state, connected=is_here, behind=is_behind
+                )
         changed = frozenset(d for d, state in states.items() if self._states.get(d) != state)
         if changed:
             self._states = states

@@ -8,12 +8,18 @@ from hub import allocation, dealing, evidence, groups, permits, recall, seats
 from hub.allocation import DeviceState
 from hub.round import choose_other
 from shared.api import task_actions, task_events
+from shared.core import instants
+from shared.core import record as records
+from shared.core.clock import at_ms
+from shared.core.kinds import task as tasks
 from shared.core.kinds.task import Task
-from shared.core.lifecycle import ACTING, Status
+from shared.core.kinds.task_bodies import CANCEL, RECALL
+from shared.core.lifecycle import ACTING, ENDED, Status
 from shared.core.waiting import why
 from shared.errors import IllegalMove, Refused
 from shared.store.transaction import Transaction
 
+ANSWER_MS = 15_000  # for a device that is here: a command takes ten seconds to be killed
 MOVABLE = ACTING | {Status.WAITING}
 
 
@@ -51,12 +57,12 @@ def force(
     if task.status not in MOVABLE or held is None:
         raise IllegalMove(_why_not(task))
     holder = devices.get(held.device)
-    if holder is not None and holder.connected and not (task.cancel_asked or task.recall):
-        raise IllegalMove(f"{held.device} has it and is here; cancel it, and it answers")
+    if holder is not None and holder.connected:
+        _must_have_been_asked(tx, task, held.device)
     moving = (task, *_mates(tx, task, held.device))
     waiting = why(task, tx.now_ms, lambda other: dealing.status(tx, other))
     if waiting is not None and waiting.status is Status.BLOCKED:
-        raise IllegalMove(f"{waiting.reasons[0].message}; move that first")
+        raise IllegalMove(f"{waiting.reasons[0].message}; {_remedy(tx, waiting.reasons[0].ref)}")
     doubt = dealing.edge_in_doubt(tx, task)
     if doubt is not None:
         raise IllegalMove(f"{doubt.reasons[0].message}; wait for its word, or settle that as over")
@@ -75,6 +81,34 @@ def force(
     for one in moving:
         _move(tx, one, choice, actor, words if one is task else f"{words} (with {task.id})")
     return any(evidence.may_act(one) for one in moving)
+
+
+def _must_have_been_asked(tx: Transaction, task: Task, device: str) -> None:
+    """Refuse to take a task from a device that is here and answers, or still may.
+
+    Raises:
+        IllegalMove: Nobody asked it to let go, or only a moment ago.
+    """
+    record = tx.record("task", task.id)
+    registers = [CANCEL] if task.cancel_asked else []
+    registers += [RECALL] if task.recall else []
+    if not registers:
+        raise IllegalMove(f"{device} has it and is here; cancel it, and it answers")
+    asked = [records.latest(record.register(name)) for name in registers]
+    asked_ms = min(at_ms(event.header.at) for event in asked if event is not None)
+    if asked_ms <= tx.now_ms < asked_ms + ANSWER_MS:  # a device's clock may be ahead by years
+        until = instants.text(asked_ms + ANSWER_MS)
+        raise IllegalMove(f"{device} is here, and has until {until} to stop it and say so")
+
+
+def _remedy(tx: Transaction, before: str | None) -> str:
+    """Return what to do about a predecessor that a task waits for."""
+    task = tasks.read(tx.record("task", before)) if before else None
+    if task is None or task.status not in ENDED:
+        return "move that first"
+    if task.status is Status.DEAD:
+        return "retry that, or cancel this one"
+    return "it never will be otherwise: cancel this one"
 
 
 def _mates(tx: Transaction, task: Task, device: str) -> tuple[Task, ...]:

@@ -54,7 +54,7 @@ class Gateway:
 
         Args:
             replica: The hub's.
-            on_connected: Called whenever a device comes or goes.
+            on_connected: Called whenever a device comes or goes, or has told all that it had to.
             on_caught_up: Awaited once all that a device still had of its former incarnations is
                 here: what it had under those is now settled as far as it ever will be.
             react: What the hub does about events that arrive, in their transaction.
@@ -73,6 +73,10 @@ class Gateway:
     def connected(self) -> frozenset[str]:
         """Return the devices whose session is open."""
         return frozenset(self._sessions)
+
+    def behind(self) -> frozenset[str]:
+        """Return the devices whose session is open, and whose logs are not yet all here."""
+        return frozenset(name for name, one in self._sessions.items() if one.is_behind)
 
     def told(self, task: Task) -> WaitNote | None:
         """Return why a task waits, as the device that has it told last; any thread may ask."""
@@ -105,7 +109,14 @@ class Gateway:
             await session.socket.close(code=1001, message=b"the hub goes down")
 
     async def _serve(self, socket: web.WebSocketResponse) -> None:
-        session = _Session(self._replica, socket, self._admit, self._on_caught_up, self._react)
+        session = _Session(
+            self._replica,
+            socket,
+            self._admit,
+            self._on_caught_up,
+            self._on_connected,
+            self._react,
+        )
         with ExitStack() as stack:
             stack.enter_context(self._replica.subscribe(session.hear))
             try:
@@ -173,6 +184,7 @@ class _Session:
         socket: web.WebSocketResponse,
         admit: Callable[["_Session", Hello], Awaitable[host.Input]],
         on_caught_up: CaughtUp,
+        on_current: Callable[[], None],
         react: React,
     ) -> None:
         self.socket = socket
@@ -184,8 +196,9 @@ class _Session:
         self._replica = replica
         self._admit = admit
         self._on_caught_up = on_caught_up
+        self._on_current = on_current
         self._react = react
-        self._former: dict[str, int] = {}  # logs of former incarnations that are not whole here
+        self._missing: dict[str, int] = {}  # logs of the device that are not whole here, how far
         self._changed: set[int] = set()
         self.link: HostLink = Link(socket, host.State(), host.receive, self._perform, self._news)
 
@@ -196,13 +209,22 @@ class _Session:
         if self.patience is not None:
             self.patience.reschedule(None)
         held = {origin: head.seq for origin, head in welcome.heads.items()}
-        self._former = {
+        self._missing = {
             origin: head.seq
             for origin, head in hello.heads.items()
-            if incarnation_of(origin) != hello.incarnation and head.seq > held.get(origin, 0)
+            if head.seq > held.get(origin, 0)
         }
-        if not self._former:
+        if not self._lacks_former:
             await self._on_caught_up(self.device, self.incarnation)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something that the device had when it said hello is not here."""
+        return bool(self._missing)
+
+    @property
+    def _lacks_former(self) -> bool:
+        return any(incarnation_of(origin) != self.incarnation for origin in self._missing)
 
     def hear(self, changes: list[Change]) -> None:
         """Note which lanes have news; the link asks when it is ready."""
@@ -269,8 +291,12 @@ class _Session:
         return host.UpTaken(answer)
 
     async def _note_arrival(self, origin: str, seq: int | None) -> None:
-        """Note how far a former log has come; None: as far as it ever will."""
-        if origin in self._former and (seq is None or seq >= self._former[origin]):
-            del self._former[origin]
-            if not self._former:
-                await self._on_caught_up(self.device, self.incarnation)
+        """Note how far a log has come; None: as far as it ever will."""
+        if origin not in self._missing or (seq is not None and seq < self._missing[origin]):
+            return
+        lacked_former = self._lacks_former
+        del self._missing[origin]
+        if lacked_former and not self._lacks_former:
+            await self._on_caught_up(self.device, self.incarnation)
+        if not self._missing:
+            self._on_current()

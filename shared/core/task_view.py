@@ -18,7 +18,7 @@ from shared.core.kinds.task_bodies import (
     Reported,
 )
 from shared.core.kinds.task_spec import Check, Edge, Retry
-from shared.core.lifecycle import ACTING, Status
+from shared.core.lifecycle import ACTING, ENDED, Status
 from shared.core.record import Record
 from shared.core.waiting import Reason, Waiting
 
@@ -177,7 +177,7 @@ def view(
         allocation=_allocation(task),
         double_run=is_double(task, known),
         in_doubt=_in_doubt(task, known),
-        recall=RecallView(task.recall.reason) if task.recall else None,
+        recall=_recall(task),
         away=away,
         requires=spec.requires,
         after=spec.after,
@@ -239,6 +239,13 @@ def _in_doubt(task: Task, attempts: Sequence[AttemptView]) -> tuple[int, ...]:
         is_permanent = shown.error is not None and shown.error.permanent
         last[shown.claim.n, shown.device] = Last(shown.claim.attempt, shown.outcome, is_permanent)
     return doubt.still_open(task, last)
+
+
+def _recall(task: Task) -> RecallView | None:
+    """Return that a device is asked to give a task back; what has ended is its answer."""
+    if task.recall is None or task.status in ENDED:
+        return None
+    return RecallView(task.recall.reason)
 
 
 def _allocation(task: Task) -> AllocationView | None:

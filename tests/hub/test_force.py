@@ -103,6 +103,10 @@ async def test_a_device_that_is_here_is_asked_first(hub: Hub) -> None:
     with pytest.raises(IllegalMove, match="cancel it, and it answers"):
         await hub.force(task_id, "robot-2")
     await hub.node.cancel(task_id)
+    await hub.pass_s(14)
+    with pytest.raises(IllegalMove, match=r"has until 2026-11-23T08:00:15\.000Z to stop it"):
+        await hub.force(task_id, "robot-2")
+    await hub.pass_s(1)
     await hub.force(task_id, "robot-2")
     task = await hub.node.task(task_id)
     assert not task.cancel_asked, "else robot-2 would cancel what this person wants to run"

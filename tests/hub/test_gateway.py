@@ -93,6 +93,22 @@ async def test_a_new_incarnation_has_caught_up_once_its_former_logs_are_here(
         assert (await shown(hub.replica)).reason == "after"
 
 
+async def test_a_device_is_behind_until_all_that_it_did_while_away_is_here(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """Nothing is dealt to it before: it may have done that already, as its client asked it to."""
+    async with opened(tmp_path / "a", "agent", "a") as agent:
+        for state in (GREEN, RED, GREEN):
+            await report(agent, state, "away")
+        async with running(uplink_of(agent, tmp_path / "a", hub.url)):
+            await until(hub.replica, lambda: hub.head(agent.node.writes[SITE]) >= 3)
+            await eventually(lambda: len(hub.behind_then) == 2)
+            assert hub.behind_then == [frozenset({"a"}), frozenset()]
+        async with running(uplink_of(agent, tmp_path / "a", hub.url)):
+            await eventually(lambda: hub.gateway.connected() == {"a"})
+            assert hub.gateway.behind() == frozenset(), "it had nothing new"
+
+
 async def test_every_device_gets_what_another_writes(hub: Hub, tmp_path: Path) -> None:
     async with (
         opened(tmp_path / "a", "agent", "a") as a,

@@ -73,6 +73,7 @@ class Hub:
     def __init__(self, replica: Replica, **limits: Any) -> None:
         self.replica = replica
         self.came_and_went = 0
+        self.behind_then: list[frozenset[str]] = []  # each time that somebody came, told all, went
         self.caught_up: list[tuple[str, str]] = []
         self.held_then: list[dict[str, int]] = []  # heads of all logs, each time
         self.gateway = Gateway(replica, on_connected=self._count, on_caught_up=self._note, **limits)
@@ -90,6 +91,7 @@ class Hub:
 
     def _count(self) -> None:
         self.came_and_went += 1
+        self.behind_then.append(self.gateway.behind())
 
     async def _note(self, device: str, incarnation: str) -> None:
         self.caught_up.append((device, incarnation))

@@ -79,15 +79,17 @@ def _asks_the_same(event: Event, spec: Spec) -> bool:
     return _canonical(first) == _canonical(_spec(_canonical(spec)))
 
 
-def _ran_its_own(task: Task, progress: Progress, device: str) -> bool:
+def _ran_its_own(record: Record, task: Task, progress: Progress, device: str) -> bool:
     """Say whether a device reports what it did with its own submission of a task.
 
-    The same submission had reached the hub before, which gave it to another: what this device did
-    meanwhile is evidence of a double run, never the outcome.
+    The same submission had reached the hub before, which gave it to another, or another one with
+    the same id: what this device did meanwhile is evidence of a second run, never the outcome.
     """
     given = progress.allocation
-    is_own = given is not None and given.epoch is None and given.device == device
-    return is_own and device in task.submitters
+    if given is None or given.epoch is not None or given.device != device:
+        return False
+    refused = (device_of(origin) for origin in record.register(SPEC).refused)
+    return device in task.submitters or device in refused
 
 
 def _judge_progress(record: Record, task: Task, progress: Progress, event: Event) -> str | None:
@@ -95,7 +97,7 @@ def _judge_progress(record: Record, task: Task, progress: Progress, event: Event
     device, given = device_of(event.header.origin), progress.allocation
     if given is not None and given.device != device:
         return f"{device} cannot report for {given.device}"
-    is_own = _takes_back(task, progress, device) or _ran_its_own(task, progress, device)
+    is_own = _takes_back(task, progress, device) or _ran_its_own(record, task, progress, device)
     if device not in task.holders and not is_own:
         return f"{device} never had the seat of this task"
     if _hides_newer(record, task, progress, event.header.seen):

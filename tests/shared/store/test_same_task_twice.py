@@ -4,6 +4,7 @@ from functools import partial
 
 import msgspec
 
+from hub import evidence
 from shared.api import task_loading, task_queries
 from shared.core.kinds import task as tasks
 from shared.core.kinds import task_bodies
@@ -61,6 +62,28 @@ def test_what_the_other_did_is_kept_as_an_attempt_and_decides_nothing() -> None:
     assert (shown.status, shown.allocation) == (Status.WAITING, DEALT)
     assert shown.submitters == ("hub", "a")
     assert hub.reading.query("SELECT device, outcome FROM attempts") == [("a", "succeeded")]
+
+
+def test_what_a_device_did_with_another_task_of_the_same_id_is_kept_too() -> None:
+    """✗ Its attempt and its output were gone from every node, and nothing told that it ran."""
+    hub = submitted_and_dealt()
+    ran = Attempt("t-1", 1, "boot", NOW_MS, NOW_MS + 5, Outcome.SUCCEEDED, output={"stdout": "one"})
+    other = msgspec.structs.replace(SPEC_BODY, payload={"seconds": 99})
+    told = log(
+        written("a.1", 1, task_bodies.SPEC, other, at_ms=NOW_MS + 9),
+        written("a.1", 2, task_bodies.SEAT, Seat(OWN, ("a",))),
+        written("a.1", 3, task_bodies.STATUS, Progress(Status.SUCCEEDED, OWN, ran)),
+    )
+    hub.write(partial(up.take, up=stretch(told, 1, 3), device="a", site=SITE))
+    assert [seq for seq, _, _ in hub.verdicts()] == [1, 2], (
+        "the submission and the seat are refused"
+    )
+    shown = tasks.read(hub.reading.record("task", ID))
+    assert shown is not None
+    assert (shown.status, shown.allocation, shown.submitters) == (Status.WAITING, DEALT, ("hub",))
+    (kept,) = task_queries.attempts(hub.reading, ID, 10, None)
+    assert (kept.device, kept.output) == ("a", {"stdout": "one"})
+    assert evidence.success(hub.reading, shown) is None, "it is no success of this task"
 
 
 def test_two_agents_that_were_away_each_keep_the_attempt_they_made() -> None:
