@@ -97,6 +97,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             ]
             ready(url)
             await stop.wait()
+            dispatcher.close()
+            uplink.tell()  # so that the hub gives nothing more to a device that starts nothing
             log.info("draining for at most %s s", settings.dispatcher.drain_s)
             await dispatcher.drain(settings.dispatcher.drain_s)
             await uplink.send_rest(LAST_WORD_S)

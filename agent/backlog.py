@@ -50,6 +50,7 @@ class Backlog:
         self._heads = Heads()
         self._later = Times()  # not before, retry
         self._again = Times()  # by the boot clock: when the checks of a task are asked again
+        self._due: list[str] = []  # their time has come, and nobody was told
         self._lifts = Times()  # rises in the queue
         self._expiries = Times()
         self._over: dict[str, None] = {}  # doomed or expired
@@ -178,7 +179,9 @@ class Backlog:
 
         They stay here, but are not handed out again before they were put or ``restored``.
         """
-        for task_id in self._later.due(now_ms, DUE_MAX):
+        came = self._later.due(now_ms, DUE_MAX)
+        self._due += came
+        for task_id in came:
             self._place(self._tasks[task_id], now_ms)
         for task_id in self._again.due(now_ms - room.ahead_ms, DUE_MAX):
             self.clear(task_id, Due(clearance.last_said(self._cleared.get(task_id))), now_ms)
@@ -191,6 +194,11 @@ class Backlog:
         for task in chosen:
             del self._over[task.id]
         return [*chosen, *self._urgent(now_ms, room)]
+
+    def take_due(self) -> list[str]:
+        """Return the tasks whose time has come since this was asked."""
+        due, self._due = self._due, []
+        return due
 
     def restore(self, task_id: str, now_ms: int) -> None:
         """Put a task that was handed out back in its place."""

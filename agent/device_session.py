@@ -64,7 +64,7 @@ class DeviceSession:
         self._told_backlog = hello.status.backlog
         self._told_waits = hello.status.waits
         self._wake = asyncio.Event()
-        self._is_caught_up = False  # a backlog that the hub was told of is gone: tell it at once
+        self._has_news = False  # to be told at once: a backlog is gone, or the device closes down
         self._has_grown = False  # the journal, since it was last looked at why tasks wait
         self._heads = {name: head.seq for name, head in hello.heads.items()}
         self._link: Link[device.State, device.Input, device.Effect] = Link(
@@ -87,6 +87,11 @@ class DeviceSession:
             finally:
                 telling.cancel()
 
+    def tell(self) -> None:
+        """Tell the hub at once how the device is."""
+        self._has_news = True
+        self._wake.set()
+
     def ring(self) -> None:
         """Say that the journal has grown."""
         self._link.ring()
@@ -107,7 +112,7 @@ class DeviceSession:
         device is to rest.
         """
         left_s = float(STATUS_EVERY_S)
-        while left_s > 0 and not self._is_caught_up:
+        while left_s > 0 and not self._has_news:
             looks_soon = bool(self._told_waits) or self._has_grown
             pause_s = LOOK_EVERY_S if looks_soon else left_s
             if await self._is_woken_within(pause_s):
@@ -117,7 +122,7 @@ class DeviceSession:
                 self._has_grown = False
                 if self.was_open and self._status().waits != self._told_waits:
                     break
-        self._is_caught_up = False
+        self._has_news = False
         return self._status()
 
     async def _is_woken_within(self, seconds: float) -> bool:
@@ -140,8 +145,7 @@ class DeviceSession:
     def _look_at_backlog(self) -> None:
         """Tell the hub as soon as a backlog that it was told of is gone."""
         if self.was_open and self._told_backlog and not self._status().backlog:
-            self._is_caught_up = True
-            self._wake.set()
+            self.tell()
 
     async def _perform(self, effect: device.Effect) -> device.Input | None:
         match effect:

@@ -80,6 +80,9 @@ class Dispatcher:
         self._limits = limits
         self._checker = checker or Checker((), None, boot_ms)
         self._wait = wait
+        self._begun = False
+        self._draining = False
+        self._stopping = False
         self._alone = None if has_hub else Alone(frozenset(self.types), self._capabilities)
         self._changed = asyncio.Event()
         self._intake = Intake(
@@ -91,21 +94,19 @@ class Dispatcher:
         self._ended: dict[str, Result] = {}  # runs that have ended, not yet recorded
         self._idle = asyncio.Event()
         self._idle.set()
-        self._draining = False
-        self._stopping = False
         self._shown = self._room()  # as ``explain`` sees it, from other threads
 
     # ------------------------------------------------------------------ what others may ask
 
     @property
     def types(self) -> tuple[str, ...]:
-        """Task types that this device runs."""
-        return tuple(sorted(self._handlers)) if self._concurrency else ()
+        """Task types that this device runs; none once it is closing down."""
+        runs = self._concurrency and not self._draining
+        return tuple(sorted(self._handlers)) if runs else ()
 
     def can_run(self, spec: Spec) -> bool:
         """Say whether this device runs such tasks, has room for any, and has what it requires."""
-        runs = bool(self._concurrency) and spec.type in self._handlers
-        return runs and self._capabilities.issuperset(spec.requires)
+        return spec.type in self.types and self._capabilities.issuperset(spec.requires)
 
     def explain(
         self, task: Task, status_of: StatusOf, now_ms: int, *, hub_is_here: bool = True
@@ -134,12 +135,17 @@ class Dispatcher:
                 found[task.id] = waiting
         return found
 
+    def close(self) -> None:
+        """Start nothing more, and take nothing more."""
+        self._draining = True
+        self._shown = self._room()
+
     async def drain(self, drain_s: float) -> None:
         """Start nothing more; give what runs ``drain_s`` to end, then stop it.
 
         Takes at most drain_s + STOP_S. What has not ended by then is an orphan at the next start.
         """
-        self._draining = True
+        self.close()
         await self._wait(self._idle, drain_s)
         if self._idle.is_set():
             return
@@ -175,6 +181,7 @@ class Dispatcher:
         """Settle orphans and learn what is held here."""
         await settle_orphans(self._replica, self._folder, self._boot)
         await self._intake.begin()
+        self._begun = True
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
         """Take note of what changed, decide, and write all that follows in one transaction."""
@@ -199,8 +206,18 @@ class Dispatcher:
             for task in candidates:
                 self._backlog.restore(task.id, now_ms)
             self._shown = self._room()
+        await self._tell_due()
         if candidates or self._intake.has_more:
             self._changed.set()  # there may be more
+
+    async def _tell_due(self) -> None:
+        """Tell listeners of tasks whose time has come, and that wait for something else now.
+
+        Nothing of their records has changed, and yet they show another status.
+        """
+        due = [task_id for task_id in self._backlog.take_due() if task_id in self._backlog]
+        if due:
+            await self._replica.write(partial(_announce, due=due))
 
     def _pause_s(self) -> float | None:
         """Return how long nothing will happen by itself, in seconds; None: for ever."""
@@ -243,9 +260,19 @@ class Dispatcher:
             starts=self._starts.by_wall(now_ms, boot_ms),
             ahead_ms=now_ms - boot_ms,
             device=self._replica.node.device,
+            closed=self._why_closed(),
         )
         room = rooms.with_runs(room, [self._runs[i].task for i in runs])
         return reduce(rooms.with_asking, self._backlog.asking, room)
+
+    def _why_closed(self) -> str | None:
+        """Return why nothing starts, as the process has just begun or is about to end."""
+        device = self._replica.node.device
+        if self._draining:
+            return f"{device} is closing down, and starts nothing more"
+        if not self._begun:
+            return f"{device} has just started, and ends what its last run has left"
+        return None
 
     async def _check(self, task_id: str) -> None:
         """Ask the checks of a task that would start now; it keeps its place meanwhile."""
@@ -366,3 +393,8 @@ class Dispatcher:
             return claim.settle(tx, acting.task, acting.attempt, follow)
 
         return settle
+
+
+def _announce(tx: Transaction, *, due: Sequence[str]) -> None:
+    for task_id in due:
+        tx.announce("task", task_id)

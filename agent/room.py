@@ -31,6 +31,7 @@ class Room(msgspec.Struct, frozen=True):
     Attributes:
         capacity: How many tasks may run at once.
         device: Its name: what is said of it is read at the hub as well.
+        closed: Why nothing at all starts now, for people; None: something may.
         running: Ids of those that run, the oldest first.
         asking: Ids of those that keep their place while their checks are being asked.
         types: Both by type.
@@ -58,6 +59,7 @@ class Room(msgspec.Struct, frozen=True):
     starts: Mapping[str, tuple[int, ...]] = {}
     ahead_ms: int = 0
     device: str = "this device"
+    closed: str | None = None
 
     @property
     def is_full(self) -> bool:

@@ -203,6 +203,8 @@ def _holds(
     found += rooms.all_holds(room, task, now_ms, but=rooms.GROUP if before else None)
     if rooms.needs_permit(task) and not rooms.must_ask(task):
         found.append(rooms.without_permit(task))
+    elif not found and room.closed is not None:
+        found.append(Hold(Status.BLOCKED, Reason("device", room.device, room.closed)))
     elif not found and room.is_full:
         found.append(rooms.full(room))
     return tuple(found)

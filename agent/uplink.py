@@ -134,6 +134,11 @@ class Uplink:
         await self._keep(enabled=enabled)
         self._turned.set()
 
+    def tell(self) -> None:
+        """Tell the hub at once how the device is, if it is in reach."""
+        if self._session is not None:
+            self._session.tell()
+
     async def send_rest(self, most_s: float) -> None:
         """Return once the hub holds all that was written here, at most so many seconds later.
 

@@ -14,7 +14,7 @@ from shared.core.kinds.task_bodies import Allocation, Outcome, Seat
 from shared.core.kinds.task_spec import Edge, On, OnFailure, OnOrphan, Priority, Spec
 from shared.core.lifecycle import Status
 from shared.store.store import Store
-from shared.store.transaction import Transaction
+from shared.store.transaction import Change, Transaction
 from tests.agent.robot import (
     DEVICE,
     START_MS,
@@ -184,6 +184,28 @@ async def test_a_task_waits_for_its_time(tmp_path: Path) -> None:
         await one.until(later, Status.SUCCEEDED)
 
 
+async def test_listeners_hear_of_a_task_whose_time_has_come_though_nothing_of_it_changed(
+    tmp_path: Path,
+) -> None:
+    """✗ It went on being told as scheduled, at the hub too, while it waited for room."""
+    time = VirtualTime()
+    async with robot(tmp_path, time=time) as one:
+        busy = await one.submit({"do": "hold"})
+        await one.until(busy, Status.RUNNING)
+        later = await one.submit(not_before_ms=START_MS + 60_000)
+        await one.until_why(later, ("not_before", None))
+        heard = asyncio.Event()
+
+        def hear(changes: list[Change]) -> None:
+            if any(change.subject == later for change in changes):
+                heard.set()
+
+        with one.replica.subscribe(hear):
+            time.advance(61)
+            await asyncio.wait_for(heard.wait(), 5)
+        assert await one.why(later) == [("busy", busy)]
+
+
 async def test_a_wall_clock_set_back_makes_a_task_wait_again(tmp_path: Path) -> None:
     time = VirtualTime()
     async with robot(tmp_path, time=time) as one:
@@ -335,6 +357,9 @@ async def test_a_drain_lets_runs_end_and_starts_nothing(tmp_path: Path) -> None:
         async with asyncio.TaskGroup() as group:
             drained = group.create_task(one.dispatcher.drain(30))
             await asyncio.sleep(0)
+            # ✗ It was about to start, and a hub went on giving it tasks.
+            assert await one.why(waiting) == [("device", "robot-1")]
+            assert one.dispatcher.types == ()
             one.handler.gate.set()
             await drained
         assert (await one.task(running)).status is Status.SUCCEEDED
