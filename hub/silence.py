@@ -24,21 +24,14 @@ def look(tx: Transaction, task: Task, room: Room, terms: Terms, found: Round) ->
     holder = room.device(task.allocation.device)
     if holder is None or holder.connected:
         return
+    if _is_ended(tx, task, terms, found):
+        return
     due = release.due(task, terms.patience)
     if due is None:
         return
     due_ms = terms.silent.get(holder.id, terms.boot_ms) + due.after_ms
     if due_ms > terms.boot_ms:
         found.look_again(task.id, due_ms)
-        return
-    is_late = dealing.is_late(task, terms, found)
-    if (task.cancel_asked or is_late) and not due.moved:
-        reason = f"{holder.id} is away and cannot start it"
-        task_events.take_back(tx, task, actor=ACTOR, reason=reason)
-        if task.cancel_asked:
-            cancel(tx, task, task.why_cancel)
-        else:
-            expire(tx, task)
         return
     if not due.moved and evidence.success(tx, task) is not None:
         # A former holder has done it: back here it becomes unknown, and is not dealt once more.
@@ -53,6 +46,26 @@ def look(tx: Transaction, task: Task, room: Room, terms: Terms, found: Round) ->
         return
     recall.ask_back(tx, task, ACTOR)
     write_seat(tx, task, choice, reason=f"{holder.id} is silent", moved=due.moved, anew=due.moved)
+
+
+def _is_ended(tx: Transaction, task: Task, terms: Terms, found: Round) -> bool:
+    """End a task that its absent device cannot start, if there is a reason to.
+
+    It need not be silent for a while: whatever it asks for once it is back, it no longer has it.
+    """
+    assert task.allocation is not None
+    if evidence.may_act(task):
+        return False
+    is_late = dealing.is_late(task, terms, found)
+    if not task.cancel_asked and not is_late:
+        return False
+    reason = f"{task.allocation.device} is away and cannot start it"
+    task_events.take_back(tx, task, actor=ACTOR, reason=reason)
+    if task.cancel_asked:
+        cancel(tx, task, task.why_cancel)
+    else:
+        expire(tx, task)
+    return True
 
 
 def _is_tied(tx: Transaction, task: Task, terms: Terms) -> bool:

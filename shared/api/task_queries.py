@@ -13,6 +13,7 @@ import msgspec
 from shared.api import pages, task_history, task_listing, task_loading
 from shared.api.context import Away, Explain, nobody_is_away
 from shared.api.followers import with_recalls
+from shared.api.grouping import with_groups
 from shared.api.pages import Page
 from shared.api.pauses import paused_by_record, with_pause, with_pauses
 from shared.api.task_listing import Order, Place
@@ -134,8 +135,8 @@ def of_new(tx: Transaction, task_id: str, explain: Explain, now_ms: int) -> Task
 
 
 def with_records(reading: Reading, explain: Explain) -> Explain:
-    """Have an explanation say also what the records of others say: pauses, and what is recalled."""
-    return with_recalls(reading, with_pauses(reading, explain))
+    """Have an explanation say also what the records of others say: groups, pauses, recalls."""
+    return with_recalls(reading, with_pauses(reading, with_groups(reading, explain)))
 
 
 def absence(reading: Reading, task: Task, away: Away) -> Absence | None:

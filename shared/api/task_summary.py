@@ -11,6 +11,7 @@ import msgspec
 from shared.api import task_queries
 from shared.api.context import Explain
 from shared.api.followers import with_recalls
+from shared.api.grouping import with_groups
 from shared.core import task_view
 from shared.core.kinds.task_spec import Priority
 from shared.core.lifecycle import JOURNALED, Status
@@ -69,7 +70,7 @@ def _shown_open(
 ) -> Iterator[tuple[Status, Status]]:
     """Yield the status of unfinished tasks as journaled and as shown."""
     status_of = task_queries.statuses(reading)
-    explain = with_recalls(reading, explain)  # a pause changes no status
+    explain = with_recalls(reading, with_groups(reading, explain))  # a pause changes no status
     for (task_id,) in reading.query(OPEN_IDS, limit):
         _, task = task_queries.load(reading, task_id)
         if task is not None:

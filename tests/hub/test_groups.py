@@ -25,6 +25,29 @@ async def test_a_group_goes_to_one_device_which_orders_it(hub: Hub) -> None:
     assert await hub.seated(other) != await hub.seated(ids[0])
 
 
+async def test_who_is_before_it_shows_at_the_hub_whatever_its_device_told(hub: Hub) -> None:
+    """✗ Hub and device showed other statuses of a group that is planned, or longer than a hundred."""
+    await hub.connect("robot-1")
+    first, second = await submit(hub, 2, device="robot-1")
+    (third,) = await submit(hub, 1, device="robot-1", not_before="2031-01-01T00:00:00Z")
+    for task_id in (first, second, third):
+        await hub.seated(task_id)
+
+    async def shown(task_id: str) -> tuple[str, list[tuple[str, str | None]]]:
+        view = await hub.view(task_id)
+        return view.status, [(one.reason, one.ref) for one in view.waits_for]
+
+    assert await shown(first) == ("queued", [("busy", "robot-1")])
+    assert await shown(second) == ("blocked", [("group", first)])
+    assert await shown(third) == ("blocked", [("not_before", None), ("group", second)])
+    await hub.disconnect("robot-1")
+    await hub.settle()
+    assert await shown(second) == ("blocked", [("device", "robot-1"), ("group", first)])
+    await hub.connect("robot-1")
+    await hub.node.report(first, Status.SUCCEEDED, number=1)
+    assert await shown(second) == ("queued", [("busy", "robot-1")])
+
+
 async def test_the_next_waits_for_a_group_that_another_device_has(hub: Hub) -> None:
     await hub.connect("robot-1")
     await hub.connect("robot-2")

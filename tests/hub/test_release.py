@@ -232,25 +232,33 @@ async def test_one_that_comes_after_a_run_in_doubt_stays(hub: Hub) -> None:
     assert task.allocation is not None
 
 
-async def test_a_cancelled_one_need_not_wait_for_a_device_that_cannot_start_it(hub: Hub) -> None:
+@pytest.mark.parametrize("fields", [{"offline": "release"}, {"locks": ["lift"]}])
+async def test_a_cancelled_one_need_not_wait_for_a_device_that_cannot_start_it(
+    hub: Hub, fields: dict[str, Any]
+) -> None:
     await hub.connect("robot-1")
-    task_id = await hub.node.submit(offline="release")
+    task_id = await hub.node.submit(**fields)
     await hub.seated(task_id)
     await hub.disconnect("robot-1")
     await hub.node.cancel(task_id, reason="no longer needed")
-    await hub.pass_s(60)
     task = await hub.until(lambda t: t.status is Status.CANCELLED, task_id)
     assert task.progress is not None
     assert task.progress.reason == "cancelled by ada: no longer needed"
 
 
-async def test_one_that_its_silent_device_cannot_start_expires_in_time(hub: Hub) -> None:
+@pytest.mark.parametrize("fields", [{"offline": "release"}, {"locks": ["lift"]}])
+@pytest.mark.parametrize("limit", ["schedule_to_start_s", "schedule_to_close_s"])
+async def test_one_that_its_absent_device_cannot_start_expires_in_time(
+    hub: Hub, limit: str, fields: dict[str, Any]
+) -> None:
+    """✗ It waited for the device to come back, or for its silence to have lasted."""
     await hub.connect("robot-1")
-    task_id = await hub.node.submit(offline="release", schedule_to_start_s=90)
-    kept = await hub.node.submit(schedule_to_start_s=90)  # the device may have started it by now
+    limits: dict[str, Any] = {limit: 9}
+    task_id = await hub.node.submit(**fields, **limits)
+    kept = await hub.node.submit(**limits)  # the device may have started it by now
     assert [await hub.seated(one) for one in (task_id, kept)] == ["robot-1"] * 2
     await hub.disconnect("robot-1")
-    await hub.pass_s(89)
+    await hub.pass_s(8)
     assert (await hub.node.task(task_id)).status is Status.WAITING
     await hub.pass_s(1)
     task = await hub.until(lambda t: t.status is Status.EXPIRED, task_id)

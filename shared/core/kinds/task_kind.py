@@ -26,7 +26,7 @@ from shared.core.kinds.task_bodies import (
     Seat,
     StartRequest,
 )
-from shared.core.kinds.task_spec import Offline, Spec
+from shared.core.kinds.task_spec import Spec
 from shared.core.lifecycle import Status
 from shared.core.policy import Policy
 from shared.core.record import Record
@@ -228,7 +228,7 @@ def _row(record: Record) -> Row:
         task.spec.group,
         _deadline(task.spec.deadline_ms),
         task.spec.unique,
-        1 if task.spec.offline is Offline.RELEASE else 0,
+        1 if task.spec.asks_hub else 0,
     )
 
 

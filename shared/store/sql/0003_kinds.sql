@@ -28,7 +28,7 @@ CREATE TABLE tasks (
     group_key TEXT,                    -- of tasks that run one at a time; NULL: of none
     deadline INTEGER NOT NULL,         -- Unix ms; 9007199254740991: none, which sorts last
     unique_key TEXT,                   -- one unfinished task of a type with this key; NULL: none
-    released INTEGER NOT NULL          -- 1: starts with the hub's permit only (offline: release)
+    released INTEGER NOT NULL          -- 1: starts with the hub's permit only
 ) STRICT, WITHOUT ROWID;
 -- Each filter of a list has an index for each order (shared/api/task_listing.py): newest first, and by
 -- urgency. By creation, not by the id: a client may choose any. A change of status moves a task in the three

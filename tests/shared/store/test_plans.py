@@ -7,7 +7,15 @@ import pytest
 from agent import orphans
 from agent.news import GROUPED
 from hub import returned
-from shared.api import metrics, task_history, task_listing, task_metrics, task_summary, tasks
+from shared.api import (
+    grouping,
+    metrics,
+    task_history,
+    task_listing,
+    task_metrics,
+    task_summary,
+    tasks,
+)
 from shared.api.task_listing import Index, Order
 from shared.api.task_submission import UNFINISHED_ALIKE
 from shared.store import changes, feed, journal
@@ -46,6 +54,7 @@ QUERIES = {
     "heads of a device": uploads.LOGS_OF_DEVICE,
     "counts of tasks": task_summary.COUNTS,
     "open tasks": task_summary.OPEN_IDS,
+    "who is before a task in its group": grouping.BEFORE,
     "counts of attempts": metrics.ATTEMPTS,
     "what comes after a changed task": tasks.FOLLOWERS,
     "attempts that ended in a window": task_metrics.ENDED,
