@@ -77,7 +77,11 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
                 task, status_of, now_ms, hub_is_here=uplink.is_connected
             ),
             is_stale=machines.is_stale,
-            can_run=dispatcher.can_run,
+            can_run=lambda spec: (
+                # Whose turn it is among several devices the hub can tell, if it is in reach.
+                not (uplink.is_connected and (spec.group or spec.unique))
+                and dispatcher.can_run(spec)
+            ),
             types=lambda _: [
                 (device.site, type_) for type_ in (*dispatcher.types, *settings.queues)
             ],

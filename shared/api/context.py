@@ -69,7 +69,7 @@ class NodeContext:
         explain: Why a waiting task waits here; None: it does not.
         away: Whether a device is away, and since when.
         is_stale: Whether the report that a piece of equipment shows is no longer fresh.
-        can_run: Agent: whether this device runs such a task; None: this node runs none.
+        can_run: Agent: whether this device takes such a task; None: this node runs none.
         retry: Lets a dead task run again, as far as this node may.
         ask: Hub: answers questions about free times; None: this node reads none.
         types: Site and type of the tasks that devices run, as far as this node knows.

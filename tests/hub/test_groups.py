@@ -26,7 +26,7 @@ async def test_a_group_goes_to_one_device_which_orders_it(hub: Hub) -> None:
 
 
 async def test_who_is_before_it_shows_at_the_hub_whatever_its_device_told(hub: Hub) -> None:
-    """✗ Hub and device showed other statuses of a group that is planned, or longer than a hundred."""
+    """✗ Hub and device showed other statuses of a long group, or of one that is planned."""
     await hub.connect("robot-1")
     first, second = await submit(hub, 2, device="robot-1")
     (third,) = await submit(hub, 1, device="robot-1", not_before="2031-01-01T00:00:00Z")
