@@ -193,7 +193,7 @@ async def test_listeners_hear_of_a_task_whose_time_has_come_though_nothing_of_it
         busy = await one.submit({"do": "hold"})
         await one.until(busy, Status.RUNNING)
         later = await one.submit(not_before_ms=START_MS + 60_000)
-        await one.until_why(later, ("not_before", None))
+        await eventually(lambda: later in one.dispatcher._backlog)
         heard = asyncio.Event()
 
         def hear(changes: list[Change]) -> None:
