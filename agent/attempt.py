@@ -10,6 +10,7 @@ import msgspec
 from agent.handlers.handler import (
     Handler,
     HandlerFailed,
+    HandlerStopped,
     OutcomeUnknown,
     Output,
     Run,
@@ -56,10 +57,17 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """The run was ended by us. ``acted``: whether the handler had been called at all."""
+    """The run was ended by us.
+
+    Attributes:
+        why: What for.
+        acted: Whether the handler had been called at all.
+        output: What the run left.
+    """
 
     why: Stop
     acted: bool = True
+    output: dict[str, Any] | None = None
 
 
 Result = Succeeded | Failed | Stopped
@@ -120,8 +128,8 @@ class Acting:
             if self.why is not None:
                 return Stopped(self.why, acted=False)
             return Succeeded(fitting(await self._act(handler, run)))
-        except asyncio.CancelledError:
-            return self._cancelled()
+        except asyncio.CancelledError as error:
+            return self._cancelled(error.output if isinstance(error, HandlerStopped) else None)
         except HandlerFailed as error:
             return Failed(
                 error.failure,
@@ -149,13 +157,13 @@ class Acting:
             for _ in range(self._cancels):
                 runner.uncancel()
 
-    def _cancelled(self) -> Result:
+    def _cancelled(self, output: Output | None) -> Result:
         runner = asyncio.current_task()
         if runner is not None and runner.cancelling():
             raise asyncio.CancelledError
         if self.why is None:
             return Failed(Failure("cancelled-itself", "the handler gave up without a reason"))
-        return Stopped(self.why)
+        return Stopped(self.why, output=None if output is None else fitting(output))
 
 
 def fitting(output: Output) -> dict[str, Any]:
@@ -192,30 +200,33 @@ def conclude(task: Task, result: Result, *, now_ms: int, jitter: float) -> Progr
             return _ended(task, Signal.SUCCEED, Outcome.SUCCEEDED, now_ms, output=output)
         case Failed():
             return _failed(task, result, Outcome.FAILED, now_ms, jitter)
-        case Stopped(why, acted):
-            return _stopped(task, why, acted=acted, now_ms=now_ms, jitter=jitter)
+        case Stopped():
+            return _stopped(task, result, now_ms, jitter)
 
 
-def _stopped(task: Task, why: Stop, *, acted: bool, now_ms: int, jitter: float) -> Progress:
-    match why:
+def _stopped(task: Task, stopped: Stopped, now_ms: int, jitter: float) -> Progress:
+    output = stopped.output
+    match stopped.why:
         case Stop.TIMEOUT:
             limit_s = task.spec.start_to_close_s  # None: as long as its handler lets any run
             most = "it may" if limit_s is None else f"{limit_s:g} s"
             failure = Failure("timed-out", f"it took longer than {most}, and was ended")
-            return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
+            return _failed(task, Failed(failure, output), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.CLOSE:
             text = f"it was not done within {task.spec.schedule_to_close_s:g} s of its submission"
             failure = Failure("timed-out", text, permanent=True)
-            return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
+            return _failed(task, Failed(failure, output), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.SILENCE:
             text = f"it reported nothing for {task.spec.heartbeat_s:g} s, and was ended"
             failure = Failure("heartbeat-missed", text)
-            return _failed(task, Failed(failure), Outcome.TIMED_OUT, now_ms, jitter)
+            return _failed(task, Failed(failure, output), Outcome.TIMED_OUT, now_ms, jitter)
         case Stop.CANCEL:
             stopping, reason = _cancelling(task), task.why_cancel
-            return _ended(stopping, Signal.CANCEL, Outcome.CANCELLED, now_ms, reason=reason)
+            ended = Outcome.CANCELLED
+            return _ended(stopping, Signal.CANCEL, ended, now_ms, reason=reason, output=output)
         case Stop.SHUTDOWN:
-            return abandon(task, now_ms=now_ms, repeatable=not acted, reason="the agent stopped")
+            is_idle = not stopped.acted
+            return abandon(task, now_ms=now_ms, repeatable=is_idle, reason="the agent stopped")
 
 
 def abandon(task: Task, *, now_ms: int, repeatable: bool, reason: str) -> Progress:

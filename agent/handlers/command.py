@@ -18,7 +18,7 @@ import msgspec
 
 from agent import leftovers
 from agent.handlers import program
-from agent.handlers.handler import HandlerFailed, Output, Run, read_payload
+from agent.handlers.handler import HandlerFailed, HandlerStopped, Output, Run, read_payload
 from agent.handlers.pattern import Allowed, allows
 from agent.handlers.program import Surroundings
 from shared.core.kinds.task_bodies import Failure
@@ -81,15 +81,13 @@ class Command:
             os.close(stderr_end.pop())
             try:
                 status = await process.wait()
-            finally:
+            except asyncio.CancelledError as stop:
                 await _uninterrupted(lambda: _end(process, run))
+                await _uninterrupted(lambda: _drained(stdout, stderr))
+                raise HandlerStopped(_output(process.returncode, stdout, stderr)) from stop
+            await _uninterrupted(lambda: _end(process, run))
             await _drained(stdout, stderr)
-        output = {
-            "exit_code": status,
-            "stdout": stdout.text,
-            "stderr": stderr.text,
-            "truncated": stdout.truncated or stderr.truncated,
-        }
+        output = _output(status, stdout, stderr)
         if status:
             raise HandlerFailed(Failure("exit-status", _sentence(status)), output)
         return output
@@ -135,6 +133,15 @@ class _Pipe(asyncio.Protocol):
     @property
     def text(self) -> str:
         return self._kept.decode(errors="replace")
+
+
+def _output(status: int | None, stdout: _Pipe, stderr: _Pipe) -> Output:
+    return {
+        "exit_code": status,
+        "stdout": stdout.text,
+        "stderr": stderr.text,
+        "truncated": stdout.truncated or stderr.truncated,
+    }
 
 
 def _tell(run: Run, data: bytes) -> None:

@@ -9,6 +9,7 @@ task type, its object is called without arguments and returns the handler.
 ``docs/handlers.md`` has the contract in words, ``docs/examples/spool`` a whole package.
 """
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -165,6 +166,18 @@ class OutcomeUnknown(HandlerFailed):
     The task becomes ``unknown`` for a person to settle, unless its ``on_orphan`` declares a second
     run harmless; then it is a failure like any other.
     """
+
+
+class HandlerStopped(asyncio.CancelledError):
+    """The run has ended because it was told to, and left this output: raised in place of its cause.
+
+    Attributes:
+        output: What it left.
+    """
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self.output = output
 
 
 class Handler(Protocol):

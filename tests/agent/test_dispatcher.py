@@ -252,11 +252,27 @@ async def test_an_argv_off_the_allow_list_is_dead_at_once(tmp_path: Path) -> Non
 async def test_a_program_that_takes_too_long_is_gone_when_its_task_is_dead(tmp_path: Path) -> None:
     command = Command(allow=("sh",), timeout_s=0.3, output_bytes_max=1000)
     async with robot(tmp_path, handlers={"command": command}) as one:
-        argv = ["sh", "-c", "setsid sleep 300 & sleep 300"]
+        argv = ["sh", "-c", "echo half way; setsid sleep 300 & sleep 300"]
         task_id = await one.submit({"argv": argv}, type_="command", max_attempts=1)
         attempt = attempt_of(await one.until(task_id, Status.DEAD))
         assert attempt.outcome is Outcome.TIMED_OUT
+        assert attempt.output is not None
+        assert (attempt.output["stdout"], attempt.output["exit_code"]) == ("half way\n", -15)
         assert leftovers.find(tmp_path) == {}
+
+
+async def test_a_program_that_is_cancelled_keeps_what_it_said(tmp_path: Path) -> None:
+    """✗ Its output and its exit status were gone."""
+    command = Command(allow=("sh",), timeout_s=60, output_bytes_max=1000)
+    async with robot(tmp_path, handlers={"command": command}) as one:
+        script = "trap 'echo cleaned up; exit 0' TERM; touch here; sleep 300 & wait"
+        task_id = await one.submit({"argv": ["sh", "-c", script]}, type_="command")
+        await eventually((tmp_path / "work" / "here").exists)
+        await one.ask_cancel(task_id)
+        attempt = attempt_of(await one.until(task_id, Status.CANCELLED))
+        assert attempt.outcome is Outcome.CANCELLED
+        assert attempt.output is not None
+        assert (attempt.output["stdout"], attempt.output["exit_code"]) == ("cleaned up\n", 0)
 
 
 async def test_an_outcome_that_finds_the_disk_full_is_stored_once_there_is_room(
