@@ -146,13 +146,11 @@ def explain(
         return None
     seat = task.allocation
     if seat is None:
-        if alone is not None:
-            words = _left(task, device, alone)
-        elif hub_is_here:
-            words = "the hub has not chosen a device yet"
-        else:
-            words = "the hub is out of reach, and has not chosen a device as far as is known here"
-        return reasons.blocked_on_device(words, task.spec.device)
+        unseated = _unseated(task, device, alone, hub_is_here=hub_is_here)
+        theirs = reasons.why(task, now_ms, status_of)
+        if theirs is None or theirs.status is not Status.BLOCKED:
+            return unseated
+        return _beside(theirs, *unseated.reasons)
     if seat.device != device:
         theirs = reasons.why(task, now_ms, status_of)
         return theirs or reasons.queued(f"{seat.device} has it", seat.device)
@@ -165,7 +163,24 @@ def explain(
     found = why(task, now_ms, room, status_of=status_of, ahead=ahead)
     if room.capacity == 0 and found.status is Status.QUEUED:
         return reasons.blocked_on_device(f"{device} runs no tasks", device)
-    return found
+    if hub_is_here or not rooms.needs_permit(task):
+        return found
+    return _beside(found, Reason("device", None, "the hub is out of reach"))
+
+
+def _beside(found: Waiting, *others: Reason) -> Waiting:
+    return msgspec.structs.replace(found, reasons=(*found.reasons, *others))
+
+
+def _unseated(task: Task, device: str, alone: Alone | None, *, hub_is_here: bool) -> Waiting:
+    """Return why a task that no device has waits, seen from a device that did not take it."""
+    if alone is not None:
+        words = _left(task, device, alone)
+    elif hub_is_here:
+        words = "the hub has not chosen a device yet"
+    else:
+        words = "the hub is out of reach, and has not chosen a device as far as is known here"
+    return reasons.blocked_on_device(words, task.spec.device)
 
 
 def _left(task: Task, device: str, alone: Alone) -> str:

@@ -3,7 +3,7 @@
 import msgspec
 
 from hub import allocation, evidence, groups, recall, unique
-from hub.allocation import Need
+from hub.allocation import DeviceState, Need
 from hub.groups import Turn
 from hub.round import Room, Round, Terms
 from hub.seats import ACTOR, cancel, expire, write_seat, write_status
@@ -83,7 +83,7 @@ def deal(
         write_seat(tx, task, choice)
     elif not is_blocked:
         found.stuck[task.id] = wanted
-        _say_why(task, wanted, only, found)
+        _say_why(task, wanted, room.device(only) if only else None, found)
 
 
 def _turn(tx: Transaction, task: Task) -> Turn | Waiting:
@@ -94,11 +94,12 @@ def _turn(tx: Transaction, task: Task) -> Turn | Waiting:
     return edge_in_doubt(tx, task) or groups.turn(tx, task)
 
 
-def _say_why(task: Task, wanted: Need, only: str | None, found: Round) -> None:
+def _say_why(task: Task, wanted: Need, only: DeviceState | None, found: Round) -> None:
     """Note why no device can take a task, if the devices alone do not explain it."""
     if only is not None:
-        text = f"{only} has the rest of its group and cannot take it"
-        found.waits[task.id] = Waiting(Status.BLOCKED, (Reason("group", only, text),))
+        why_not = allocation.unfit(wanted, only) or f"{only.id} cannot take it"
+        text = f"{only.id} has the rest of its group, and {why_not}"
+        found.waits[task.id] = Waiting(Status.BLOCKED, (Reason("group", only.id, text),))
     elif wanted.but is not None:
         text = f"{wanted.but} has given it back, and no other device can take it"
         found.waits[task.id] = blocked_on_device(text, wanted.but)

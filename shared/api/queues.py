@@ -11,9 +11,10 @@ from shared.api.context import NodeContext, Topic
 from shared.api.pages import Page, PageQuery, read_cursor, write_cursor
 from shared.api.route import Answer, Call, Route, json, record
 from shared.api.sites import choose
+from shared.api.tasks import Why
 from shared.core.ids import Name
 from shared.core.kinds import queue as kind
-from shared.core.kinds.queue import Paused, Queue, Text
+from shared.core.kinds.queue import Paused, Queue
 from shared.store import changes
 from shared.store.transaction import Reading, Transaction
 
@@ -30,7 +31,7 @@ COUNT = """SELECT status, sum(count) FROM task_counts
 class QueueChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of pause and resume; may be left out."""
 
-    reason: Text | None = None
+    reason: Why | None = None
     site: Name | None = None
 
 

@@ -481,6 +481,32 @@ def test_without_a_hub_nobody_is_said_to_choose_a_device(
     assert waiting.reasons[0].message.startswith("the hub is out of reach")
 
 
+def test_who_waits_for_the_hub_is_told_that_it_is_out_of_reach() -> None:
+    given = partial(
+        schedule.explain,
+        now_ms=NOW_MS,
+        room=Room(1),
+        ahead=lambda _: None,
+        is_ours=lambda _: True,
+        device="robot-1",
+        hub_is_here=False,
+    )
+    asks = task("a", locks=("lift",))
+    asks = replace(asks, start_asked=asks.next_claim)
+    after = task("b", after=(Edge("x"),))
+    for one, words in (
+        (asks, ["waits for the hub to grant lift", "the hub is out of reach"]),
+        (replace(after, allocation=None), ["x is dead", "the hub is out of reach, and"]),
+        (after, ["x is dead"]),
+    ):
+        waiting = given(one, status_of=lambda _: Status.DEAD)
+        assert waiting is not None
+        assert waiting.status is Status.BLOCKED
+        told = [reason.message for reason in waiting.reasons]
+        assert len(told) == len(words)
+        assert all(said.startswith(word) for said, word in zip(told, words, strict=True))
+
+
 def test_without_a_hub_what_is_for_another_device_stays_where_it_is() -> None:
     one = task("a")
     one = replace(one, allocation=None, spec=replace(one.spec, device="robot-2"))
