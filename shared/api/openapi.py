@@ -63,7 +63,8 @@ def _operation(route: Route, known: dict[str, Any], components: dict[str, Any]) 
         "tags": [_tag(route.path)],
         "parameters": [*_in_path(route), *_in_query(route, known, components), *_in_head(route)],
         "responses": {
-            str(route.status): _success(route, known),
+            str(route.status): _success(route, known, "Done"),
+            **({"200": _success(route, known, route.known)} if route.known else {}),
             "default": {
                 "description": "A problem (RFC 9457)",
                 "content": {CONTENT_TYPE: {"schema": known[repr(Problem)]}},
@@ -87,8 +88,8 @@ def _operation(route: Route, known: dict[str, Any], components: dict[str, Any]) 
     return operation
 
 
-def _success(route: Route, known: dict[str, Any]) -> dict[str, Any]:
-    success: dict[str, Any] = {"description": "Done"}
+def _success(route: Route, known: dict[str, Any], words: str) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": words}
     if route.answer is not None:
         success["content"] = {route.answer_type: {"schema": known[repr(route.answer)]}}
     elif route.answer_type != "application/json":

@@ -54,6 +54,7 @@ class Route:
         handler: Carries it out.
         summary: One line for ``/docs``.
         status: Of a success.
+        known: Description of a 200 beside it, that nothing had to be done; None: there is none.
         body: Struct of the request's JSON, None: no body is read.
         body_type: Content type of a body that is no JSON, None: there is none.
         body_required: Whether an empty body is an error.
@@ -71,6 +72,7 @@ class Route:
     handler: Handler
     summary: str
     status: int = 200
+    known: str | None = None
     body: type[msgspec.Struct] | None = None
     body_type: str | None = None
     body_required: bool = True

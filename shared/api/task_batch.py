@@ -216,6 +216,7 @@ ROUTES = (
         handler=submit,
         summary="Submit several tasks, all or none; after may name others of them as #0, #1",
         status=201,
+        known="All of them had been submitted",
         body=Batch,
         answer=Submitted,
     ),

@@ -301,6 +301,7 @@ ROUTES = (
         handler=submit,
         summary="Submit a task: type and payload, or a command line",
         status=201,
+        known="It had been submitted, or an unfinished task has its unique key: this is that one",
         body=Submission,
         answer=TaskView,
         headers=("Location", "ETag"),

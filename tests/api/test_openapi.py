@@ -154,3 +154,11 @@ async def test_a_fuzzer_finds_the_description_true(hub: Served) -> None:
         await process.wait()
         pytest.fail(f"the fuzzer took longer than {FUZZ_S} s")
     assert process.returncode == 0, output.decode()[-8000:]
+
+
+async def test_a_submission_that_is_known_is_a_success_of_its_own(hub: Served) -> None:
+    described = (await hub.call("GET", "/api/openapi.json")).json["paths"]
+    for path in ("/api/tasks", "/api/tasks/batch"):
+        responses = described[path]["post"]["responses"]
+        assert responses["200"]["content"] == responses["201"]["content"]
+        assert "submitted" in responses["200"]["description"]
