@@ -177,6 +177,7 @@ def _uplink(
             types=dispatcher.types,
             capabilities=settings.device.capabilities,
             zone=settings.device.zone,
+            closing=dispatcher.is_closing,
             waits={
                 task_id: WaitNote(waiting.status.value, waiting.reasons)
                 for task_id, waiting in dispatcher.waits(WAITS_MAX).items()

@@ -100,13 +100,18 @@ class Dispatcher:
 
     @property
     def types(self) -> tuple[str, ...]:
-        """Task types that this device runs; none once it is closing down."""
-        runs = self._concurrency and not self._draining
-        return tuple(sorted(self._handlers)) if runs else ()
+        """Task types that this device runs."""
+        return tuple(sorted(self._handlers)) if self._concurrency else ()
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it starts nothing more."""
+        return self._draining
 
     def can_run(self, spec: Spec) -> bool:
         """Say whether this device runs such tasks, has room for any, and has what it requires."""
-        return spec.type in self.types and self._capabilities.issuperset(spec.requires)
+        runs = not self._draining and spec.type in self.types
+        return runs and self._capabilities.issuperset(spec.requires)
 
     def explain(
         self, task: Task, status_of: StatusOf, now_ms: int, *, hub_is_here: bool = True

@@ -43,8 +43,7 @@ class DeviceState(msgspec.Struct, frozen=True):
         battery_min_pct: Below this it gets nothing: the floor, and the way to its charger.
         x_m: Where it is, metres; None: it does not say.
         y_m: The same.
-        behind: It is back, and what it did while it was away has not all arrived: perhaps it has
-            done already what it would be given.
+        unready: Why it gets nothing at present though it is here, for people; None: it may.
     """
 
     id: str
@@ -59,7 +58,7 @@ class DeviceState(msgspec.Struct, frozen=True):
     battery_min_pct: float = 0
     x_m: float | None = None
     y_m: float | None = None
-    behind: bool = False
+    unready: str | None = None
 
 
 class Battery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -261,8 +260,8 @@ def unfit(wanted: Need, device: DeviceState) -> str | None:
         return misfit
     if not device.connected:
         return _away(device)
-    if device.behind:
-        return f"{device.id} is back, and is still telling what it did"
+    if device.unready is not None:
+        return f"{device.id} {device.unready}"
     if device.id == wanted.but:
         return f"{device.id} has given it back"
     if device.battery_pct is not None and device.battery_pct < device.battery_min_pct:

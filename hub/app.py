@@ -141,7 +141,7 @@ def _dispatch(replica: Replica, dispatch: Dispatch) -> tuple[Sitter, Granter, Ga
         system.boot_ms,
         patience=dispatch,
         battery=dispatch.battery,
-        behind=gateway.behind,
+        unready=gateway.unready,
     )
     granter = Granter(replica, gateway.connected)
     return sitter, granter, gateway

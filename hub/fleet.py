@@ -30,7 +30,7 @@ class Fleet:
         self,
         connected: Callable[[], Set[str]],
         battery: Battery = BATTERY,
-        behind: Callable[[], Set[str]] = frozenset,
+        unready: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         """Start with no devices.
 
@@ -38,11 +38,10 @@ class Fleet:
             connected: Devices with an open session, whose rows are already written; a set that
                 nobody changes once it was returned.
             battery: Below what charge a device gets nothing.
-            behind: Those of the connected whose logs have not arrived as far as they were when they
-                came back.
+            unready: Those of the connected that get nothing at present, and why.
         """
         self._connected = connected
-        self._behind = behind
+        self._unready = unready
         self._battery = battery
         self._states: Mapping[str, DeviceState] = {}
 
@@ -53,16 +52,16 @@ class Fleet:
 
     def learn(self, rows: Collection[tuple[Any, ...]]) -> frozenset[str]:
         """Take rows of devices and look who is connected; return those that changed."""
-        connected, behind = self._connected(), self._behind()
+        connected, unready = self._connected(), self._unready()
         states = dict(self._states)
         for row in rows:
             state = _state(row, self._battery)
             states[state.id] = state
         for state in states.values():
-            is_here, is_behind = state.id in connected, state.id in behind
-            if (state.connected, state.behind) != (is_here, is_behind):
+            is_here, why_not = state.id in connected, unready.get(state.id)
+            if (state.connected, state.unready) != (is_here, why_not):
                 states[state.id] = msgspec.structs.replace(
-                    state, connected=is_here, behind=is_behind
+                    state, connected=is_here, unready=why_not
                 )
         changed = frozenset(d for d, state in states.items() if self._states.get(d) != state)
         if changed:

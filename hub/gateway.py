@@ -54,7 +54,7 @@ class Gateway:
 
         Args:
             replica: The hub's.
-            on_connected: Called whenever a device comes or goes, or has told all that it had to.
+            on_connected: Called whenever a device comes, goes, or is ready for more or for no more.
             on_caught_up: Awaited once all that a device still had of its former incarnations is
                 here: what it had under those is now settled as far as it ever will be.
             react: What the hub does about events that arrive, in their transaction.
@@ -74,9 +74,10 @@ class Gateway:
         """Return the devices whose session is open."""
         return frozenset(self._sessions)
 
-    def behind(self) -> frozenset[str]:
-        """Return the devices whose session is open, and whose logs are not yet all here."""
-        return frozenset(name for name, one in self._sessions.items() if one.is_behind)
+    def unready(self) -> Mapping[str, str]:
+        """Return the devices that get nothing at present though their session is open, and why."""
+        found = {name: one.unready for name, one in self._sessions.items()}
+        return {name: why for name, why in found.items() if why is not None}
 
     def told(self, task: Task) -> WaitNote | None:
         """Return why a task waits, as the device that has it told last; any thread may ask."""
@@ -184,7 +185,7 @@ class _Session:
         socket: web.WebSocketResponse,
         admit: Callable[["_Session", Hello], Awaitable[host.Input]],
         on_caught_up: CaughtUp,
-        on_current: Callable[[], None],
+        on_ready: Callable[[], None],
         react: React,
     ) -> None:
         self.socket = socket
@@ -196,8 +197,9 @@ class _Session:
         self._replica = replica
         self._admit = admit
         self._on_caught_up = on_caught_up
-        self._on_current = on_current
+        self._on_ready = on_ready
         self._react = react
+        self._is_closing = False
         self._missing: dict[str, int] = {}  # logs of the device that are not whole here, how far
         self._changed: set[int] = set()
         self.link: HostLink = Link(socket, host.State(), host.receive, self._perform, self._news)
@@ -205,7 +207,7 @@ class _Session:
     async def greeted(self, hello: Hello, welcome: Welcome) -> None:
         """Note who it is, and which of its former logs are still to come."""
         self.device, self.site, self.incarnation = hello.device, hello.site, hello.incarnation
-        self.waits = hello.status.waits
+        self.waits, self._is_closing = hello.status.waits, hello.status.closing
         if self.patience is not None:
             self.patience.reschedule(None)
         held = {origin: head.seq for origin, head in welcome.heads.items()}
@@ -218,9 +220,11 @@ class _Session:
             await self._on_caught_up(self.device, self.incarnation)
 
     @property
-    def is_behind(self) -> bool:
-        """Whether something that the device had when it said hello is not here."""
-        return bool(self._missing)
+    def unready(self) -> str | None:
+        """Why the device gets nothing at present, for people; None: it may."""
+        if self._missing:  # perhaps it has done already what it would be given
+            return "is back, and is still telling what it did"
+        return "is closing down" if self._is_closing else None
 
     @property
     def _lacks_former(self) -> bool:
@@ -274,6 +278,9 @@ class _Session:
                     tx.announce("task", task_id)
 
         await self._replica.write(note)
+        if status.closing != self._is_closing:
+            self._is_closing = status.closing
+            self._on_ready()
 
     async def _take_up(self, taken: frames.Up) -> host.Input:
         device, site, react = self.device, self.site, self._react
@@ -299,4 +306,4 @@ class _Session:
         if lacked_former and not self._lacks_former:
             await self._on_caught_up(self.device, self.incarnation)
         if not self._missing:
-            self._on_current()
+            self._on_ready()

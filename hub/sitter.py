@@ -70,7 +70,7 @@ class Sitter:
         patience: Patience = PATIENCE,
         battery: Battery = BATTERY,
         look_s: float = LOOK_S,
-        behind: Callable[[], Set[str]] = frozenset,
+        unready: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         """Build a sitter; ``run`` starts it.
 
@@ -84,7 +84,7 @@ class Sitter:
             patience: How long to wait for silent devices.
             battery: Below what charge a device gets nothing.
             look_s: Longest sleep while anything is due at a date.
-            behind: Connected devices that are still telling what they did while they were away.
+            unready: Connected devices that get nothing at present, and why.
         """
         self._replica = replica
         self._retry_s = retry_s
@@ -93,7 +93,7 @@ class Sitter:
         self._boot_ms = boot_ms
         self._silent: dict[str, int] = {}  # devices that are away, since when, boot clock
         self._patience = patience
-        self._fleet = Fleet(connected, battery, behind)
+        self._fleet = Fleet(connected, battery, unready)
         self._changed: dict[str, None] = {}  # tasks to look at, in order of their change
         self._devices: set[str] = set()  # devices whose row changed
         self._due: dict[str, None] = {}  # unseated tasks for the next rounds, in order

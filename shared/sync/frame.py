@@ -67,6 +67,7 @@ class DeviceStatus(msgspec.Struct, frozen=True):
         y_m: The same.
         charger_m: Its way to the charger, metres.
         waits: Why tasks wait there; WAITS_MAX of them at most.
+        closing: It starts nothing more, and is about to go.
     """
 
     backlog: int
@@ -83,6 +84,7 @@ class DeviceStatus(msgspec.Struct, frozen=True):
     y_m: Metres | None = None
     charger_m: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
     waits: Annotated[dict[str, WaitNote], msgspec.Meta(max_length=WAITS_MAX)] = {}
+    closing: bool = False
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):

@@ -375,7 +375,7 @@ async def test_a_drain_lets_runs_end_and_starts_nothing(tmp_path: Path) -> None:
             await asyncio.sleep(0)
             # ✗ It was about to start, and a hub went on giving it tasks.
             assert await one.why(waiting) == [("device", "robot-1")]
-            assert one.dispatcher.types == ()
+            assert one.dispatcher.is_closing
             one.handler.gate.set()
             await drained
         assert (await one.task(running)).status is Status.SUCCEEDED

@@ -52,7 +52,7 @@ def task(
 
 R1, R2, R3 = device("r1"), device("r2"), device("r3")
 AWAY = device("r4", connected=False)
-BEHIND = device("r7", behind=True)
+CLOSING = device("r7", unready="is closing down")
 CARRIER = device("r5", capabilities=frozenset({"deliver", "lift"}))
 ELSEWHERE = device("r6", site="other")
 TABLET = device("t1", types=frozenset[str]())
@@ -66,7 +66,7 @@ TABLET = device("t1", types=frozenset[str]())
         (task(), [R1, R2, R3], {"r1": 2, "r2": 1, "r3": 1}, "r2"),
         (task(), [R1, R2], {"r1": 1}, "r2"),
         (task(), [AWAY, R2], {"r2": 99}, "r2"),
-        (task(), [BEHIND, R2], {"r2": 99}, "r2"),
+        (task(), [CLOSING, R2], {"r2": 99}, "r2"),
         (task(), [ELSEWHERE, TABLET, R3], {}, "r3"),
         (task(site="other"), [R1, ELSEWHERE], {}, "r6"),
         (task(requires=("lift",)), [R1, CARRIER], {"r5": 9}, "r5"),
@@ -90,7 +90,7 @@ def test_the_least_loaded_device_that_fits_gets_the_task(
         (task(), [ELSEWHERE], "no device of demo runs tasks of type command", None),
         (task(type="mqtt"), [R1], "no device of demo runs tasks of type mqtt", None),
         (task(), [AWAY], "r4 is away", "r4"),
-        (task(), [BEHIND], "r7 is back, and is still telling what it did", "r7"),
+        (task(), [CLOSING], "r7 is closing down", "r7"),
         (
             task(),
             [AWAY, device("r7", connected=False)],

@@ -93,7 +93,7 @@ async def test_a_new_incarnation_has_caught_up_once_its_former_logs_are_here(
         assert (await shown(hub.replica)).reason == "after"
 
 
-async def test_a_device_is_behind_until_all_that_it_did_while_away_is_here(
+async def test_a_device_is_not_ready_until_all_that_it_did_while_away_is_here(
     hub: Hub, tmp_path: Path
 ) -> None:
     """Nothing is dealt to it before: it may have done that already, as its client asked it to."""
@@ -102,11 +102,30 @@ async def test_a_device_is_behind_until_all_that_it_did_while_away_is_here(
             await report(agent, state, "away")
         async with running(uplink_of(agent, tmp_path / "a", hub.url)):
             await until(hub.replica, lambda: hub.head(agent.node.writes[SITE]) >= 3)
-            await eventually(lambda: len(hub.behind_then) == 2)
-            assert hub.behind_then == [frozenset({"a"}), frozenset()]
+            await eventually(lambda: len(hub.unready_then) == 2)
+            assert hub.unready_then == [{"a": "is back, and is still telling what it did"}, {}]
         async with running(uplink_of(agent, tmp_path / "a", hub.url)):
             await eventually(lambda: hub.gateway.connected() == {"a"})
-            assert hub.gateway.behind() == frozenset(), "it had nothing new"
+            assert hub.gateway.unready() == {}, "it had nothing new"
+
+
+async def test_a_device_that_closes_down_says_so_at_once_and_is_given_nothing(
+    hub: Hub, tmp_path: Path
+) -> None:
+    closing = False
+    async with opened(tmp_path / "a", "agent", "a") as agent:
+        uplink = uplink_of(
+            agent,
+            tmp_path / "a",
+            hub.url,
+            lambda: msgspec.structs.replace(STATUS, closing=closing),
+        )
+        async with running(uplink):
+            await eventually(lambda: uplink.is_connected)
+            assert hub.gateway.unready() == {}
+            closing = True
+            uplink.tell()
+            await eventually(lambda: hub.unready_then[-1] == {"a": "is closing down"})
 
 
 async def test_every_device_gets_what_another_writes(hub: Hub, tmp_path: Path) -> None:

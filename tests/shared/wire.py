@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,9 @@ class Hub:
     def __init__(self, replica: Replica, **limits: Any) -> None:
         self.replica = replica
         self.came_and_went = 0
-        self.behind_then: list[frozenset[str]] = []  # each time that somebody came, told all, went
+        self.unready_then: list[
+            Mapping[str, str]
+        ] = []  # each time that somebody came, told all, went
         self.caught_up: list[tuple[str, str]] = []
         self.held_then: list[dict[str, int]] = []  # heads of all logs, each time
         self.gateway = Gateway(replica, on_connected=self._count, on_caught_up=self._note, **limits)
@@ -91,7 +93,7 @@ class Hub:
 
     def _count(self) -> None:
         self.came_and_went += 1
-        self.behind_then.append(self.gateway.behind())
+        self.unready_then.append(self.gateway.unready())
 
     async def _note(self, device: str, incarnation: str) -> None:
         self.caught_up.append((device, incarnation))
