@@ -378,6 +378,7 @@ class Dispatcher:
             idempotency_key=task.id,
             folder=self._folder,
             notes=notes,
+            heartbeat_s=task.spec.heartbeat_s,
         )
         try:
             result = await acting.perform(self._handlers[task.spec.type], run)

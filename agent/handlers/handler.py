@@ -98,6 +98,7 @@ class Run(msgspec.Struct, frozen=True):
             that a run repeated after a crash can be recognised there.
         folder: Data folder of the agent.
         notes: Where progress and saved state go; handlers call the methods below instead.
+        heartbeat_s: How long it may go without progress before it is stopped; None: for ever.
     """
 
     task_id: str
@@ -107,6 +108,7 @@ class Run(msgspec.Struct, frozen=True):
     idempotency_key: str
     folder: Path
     notes: Notes = field(default_factory=LatestNotes)
+    heartbeat_s: float | None = None
 
     @property
     def saved(self) -> Any:

@@ -9,7 +9,7 @@ import msgspec
 from agent.handlers.handler import Output, Run, read_payload
 
 SECONDS_MAX = 24 * 3600
-PROGRESS_S = 5.0  # often enough for who watches a board, and for a heartbeat of some seconds
+PROGRESS_S = 5.0  # often enough for who watches a board
 
 
 class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,11 +43,12 @@ class Wait:
         end a minute late.
         """
         seconds = _read(run.payload).seconds
+        every_s = min(PROGRESS_S, (run.heartbeat_s or 2 * PROGRESS_S) / 2)
         started_s = self._clock_s()
         left_s = seconds
         while left_s > 0:
             run.progress({"waited_s": round(seconds - left_s, 1), "seconds": seconds})
-            await self._sleep(min(PROGRESS_S, left_s))
+            await self._sleep(min(every_s, left_s))
             left_s = seconds - (self._clock_s() - started_s)
         run.progress({"waited_s": seconds, "seconds": seconds})
         return {}

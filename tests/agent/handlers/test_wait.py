@@ -49,6 +49,21 @@ async def test_it_waits_by_the_clock_of_the_loop(tmp_path: Path) -> None:
     assert await Wait().run(Run("t", "a", 1, {"seconds": 0.01}, "t", tmp_path)) == {}
 
 
+async def test_it_tells_that_it_lives_as_often_as_its_task_asks(tmp_path: Path) -> None:
+    """✗ With a heartbeat of less than five seconds it was stopped each time."""
+    slept: list[float] = []
+    now_s = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now_s
+        slept.append(seconds)
+        now_s += seconds
+
+    run = Run("t", "a", 1, {"seconds": 4}, "t", tmp_path, heartbeat_s=2)
+    await Wait(sleep, lambda: now_s).run(run)
+    assert slept == [1.0] * 4
+
+
 @pytest.mark.parametrize(
     "payload", [{}, {"seconds": -1}, {"seconds": 86_401}, {"seconds": "1"}, {"seconds": 1, "x": 2}]
 )
