@@ -599,7 +599,7 @@ DISPATCH_BUGS = (
         "order",
         manners=Manners(status_of=takes_unknown_for_done),
         often=("chain", "submit", "drain"),
-        first=12,
+        first=46,
     ),
     _bug("successors are not asked back", "order", "recall", office=Office(force=force_alone)),
     _bug("a group goes to several devices", "group", office=_deals(of_a_group)),
@@ -607,7 +607,7 @@ DISPATCH_BUGS = (
         "a robot forgets the order of a group",
         "group",
         manners=Manners(heeds_groups=False),
-        first=38,
+        first=74,
     ),
     _bug(
         "every task of a unique key is admitted",
