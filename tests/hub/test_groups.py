@@ -45,6 +45,7 @@ async def test_who_is_before_it_shows_at_the_hub_whatever_its_device_told(hub: H
     assert await shown(second) == ("blocked", [("device", "robot-1"), ("group", first)])
     await hub.connect("robot-1")
     await hub.node.report(first, Status.SUCCEEDED, number=1)
+    await hub.settle()
     assert await shown(second) == ("queued", [("busy", "robot-1")])
 
 
