@@ -178,7 +178,7 @@ class BookingDialog extends HTMLElement {
   }
 
   moved(booking) {
-    this.board.store.put("bookings", booking);
+    this.board.store.answer("bookings", booking);
     const verb = booking.tentative ? "Asked to move to" : "Moved to";
     this.board.announcer.say(`${verb} ${whenOf(booking)}.`);
     this.dialog.close();
@@ -200,7 +200,7 @@ class BookingDialog extends HTMLElement {
         key: this.key.of(body),
       });
       settleRefusal(booking.id);
-      board.store.put("bookings", booked);
+      board.store.answer("bookings", booked);
       board.announcer.say(`Booked: ${whenOf(booked)}.`);
       this.dialog.close();
       board.showBooking(booked);
@@ -232,7 +232,7 @@ class BookingDialog extends HTMLElement {
       const { body: booking } = await this.board.api.send(method, path, body, {
         key: this.key.of([method, path, body]),
       });
-      this.board.store.put("bookings", booking);
+      this.board.store.answer("bookings", booking);
       rebuild(this.asking);
       this.show();
       this.board.announcer.say(

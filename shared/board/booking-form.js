@@ -156,7 +156,7 @@ class BookingForm extends HTMLElement {
     const body = this.bodyOf(slot);
     try {
       const { body: booked } = await this.post(body);
-      this.board.store.put("bookings", booked);
+      this.board.store.answer("bookings", booked);
       this.board.announcer.say(`Booked: ${whenOf(booked)}.`);
       return true;
     } catch (problem) {
@@ -195,7 +195,7 @@ class BookingForm extends HTMLElement {
   }
 
   finish(booked) {
-    this.board.store.put("bookings", booked);
+    this.board.store.answer("bookings", booked);
     const verb = booked.status === "requested" ? "Asked for" : "Booked";
     this.board.announcer.say(`${verb}: ${whenOf(booked)}.`);
     this.dialog.close();

@@ -114,7 +114,7 @@ class EquipmentDialog extends HTMLElement {
     if (this.equipmentId !== id) return;
     this.openedEtag = body.etag;
     this.changed.hidden = true;
-    this.board.store.put("equipment", body);
+    this.board.store.answer("equipment", body);
   }
 
   form() {
@@ -163,7 +163,7 @@ class EquipmentDialog extends HTMLElement {
       const { body: saved } = await this.board.api.send("PUT", path, body, {
         key: this.key.of(body),
       });
-      if (saved?.id === this.equipmentId) this.board.store.put("equipment", saved);
+      if (saved?.id === this.equipmentId) this.board.store.answer("equipment", saved);
       this.board.announcer.say(`Saved: ${STATES[body.state].word}.`);
       this.dialog.close();
     } catch (problem) {

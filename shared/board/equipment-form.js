@@ -68,7 +68,7 @@ class EquipmentForm extends HTMLElement {
       const { body: saved } = await this.board.api.send("POST", "/api/equipment", body, {
         key: this.key.of(body),
       });
-      if (saved?.id) this.board.store.put("equipment", saved);
+      if (saved?.id) this.board.store.answer("equipment", saved);
       this.board.announcer.say(`Added: ${given.name || given.id}.`);
       this.dialog.close();
     } catch (problem) {

@@ -71,7 +71,7 @@ class QueueRow extends HTMLElement {
       const path = `/api/queues/${encodeURIComponent(type)}/${verb}`;
       const body = reason ? { reason, site } : { site };
       const answer = await this.board.api.send("POST", path, body);
-      if (answer.body?.type) this.board.store.put("queues", answer.body);
+      if (answer.body?.type) this.board.store.answer("queues", answer.body);
       this.form.reset();
       this.form.hidden = true;
       this.toggle.focus({ preventScroll: true });

@@ -148,7 +148,7 @@ class ResourceForm extends HTMLElement {
       const body = this.body(form);
       const { body: saved } = await this.send(form, body);
       const { affected, ...record } = saved;
-      this.board.store.put("resources", record);
+      this.board.store.answer("resources", record);
       this.board.announcer.say(`Saved: ${record.name || record.id}.`);
       if (affected.length === 0) this.dialog.close();
       else this.showAffected(record, affected);

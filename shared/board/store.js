@@ -175,7 +175,17 @@ export class Store {
     this.mark("summary");
   }
 
-  /** A record as a write or a live change gave it. */
+  /**
+   * A record as a write answered with it. What came of that may have been told live before the
+   * answer is here: a hub decides within milliseconds.
+   */
+  answer(topic, record) {
+    const known = this.records[topic].get(withId(record).id);
+    if (known?.updated_at >= record.updated_at) return;
+    this.put(topic, record);
+  }
+
+  /** A record as a live change gave it. */
   put(topic, record) {
     if (topic === "conflicts" && record.status !== "open") {
       this.remove(topic, record.id);

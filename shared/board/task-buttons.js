@@ -21,7 +21,7 @@ export function taskButtons(board, task, problems) {
       try {
         const path = `/api/tasks/${encodeURIComponent(task.id)}/${verb}`;
         const { body } = await board.api.send("POST", path);
-        if (body?.id) board.store.put("tasks", body);
+        if (body?.id) board.store.answer("tasks", body);
       } catch (problem) {
         problems.show(problem);
       }

@@ -88,7 +88,7 @@ class TaskForce extends HTMLElement {
     try {
       const path = `/api/tasks/${encodeURIComponent(this.task.id)}/force`;
       const answer = await this.board.api.send("POST", path, body);
-      if (answer.body?.id) this.board.store.put("tasks", answer.body);
+      if (answer.body?.id) this.board.store.answer("tasks", answer.body);
       form.reset();
       this.details.open = false;
       this.done.textContent = movedText(from, answer.body);

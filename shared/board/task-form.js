@@ -100,7 +100,7 @@ class TaskForm extends HTMLElement {
       const { body: task } = await this.board.api.send("POST", "/api/tasks", body, {
         key: this.key.of(body),
       });
-      if (task?.id) this.board.store.put("tasks", task);
+      if (task?.id) this.board.store.answer("tasks", task);
       this.board.announcer.say("Task submitted.");
       this.dialog.close();
     } catch (problem) {

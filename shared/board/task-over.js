@@ -51,7 +51,7 @@ class TaskOver extends HTMLElement {
     try {
       const path = `/api/tasks/${encodeURIComponent(this.task.id)}/settle`;
       const answer = await this.board.api.send("POST", path, body);
-      if (answer.body?.id) this.board.store.put("tasks", answer.body);
+      if (answer.body?.id) this.board.store.answer("tasks", answer.body);
       form.reset();
       this.details.open = false;
     } catch (problem) {

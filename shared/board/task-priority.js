@@ -31,7 +31,7 @@ class TaskPriority extends HTMLElement {
       const path = `/api/tasks/${encodeURIComponent(this.task.id)}/priority`;
       const body = { priority: this.select.value };
       const answer = await this.board.api.send("POST", path, body);
-      if (answer.body?.id) this.board.store.put("tasks", answer.body);
+      if (answer.body?.id) this.board.store.answer("tasks", answer.body);
     } catch (problem) {
       this.problems.show(problem);
       this.select.value = this.task.priority;

@@ -64,7 +64,7 @@ class TaskSettle extends HTMLElement {
     try {
       const path = `/api/tasks/${encodeURIComponent(this.task.id)}/settle`;
       const answer = await this.board.api.send("POST", path, body);
-      if (answer.body?.id) this.board.store.put("tasks", answer.body);
+      if (answer.body?.id) this.board.store.answer("tasks", answer.body);
     } catch (problem) {
       this.problems.show(problem);
       this.problems.scrollIntoView({ block: "nearest" });
