@@ -77,11 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
                 task, status_of, now_ms, hub_is_here=uplink.is_connected
             ),
             is_stale=machines.is_stale,
-            can_run=lambda spec: (
-                # Whose turn it is among several devices the hub can tell, if it is in reach.
-                not (uplink.is_connected and (spec.group or spec.unique))
-                and dispatcher.can_run(spec)
-            ),
+            can_run=lambda spec: dispatcher.takes(spec, hub_is_here=uplink.is_connected),
             types=lambda _: [
                 (device.site, type_) for type_ in (*dispatcher.types, *settings.queues)
             ],
@@ -102,7 +98,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
             ready(url)
             await stop.wait()
             dispatcher.close()
-            uplink.tell()  # so that the hub gives nothing more to a device that starts nothing
+            uplink.tell()  # or the hub goes on giving it what nobody there will start
             log.info("draining for at most %s s", settings.dispatcher.drain_s)
             await dispatcher.drain(settings.dispatcher.drain_s)
             await uplink.send_rest(LAST_WORD_S)

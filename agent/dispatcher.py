@@ -110,8 +110,17 @@ class Dispatcher:
 
     def can_run(self, spec: Spec) -> bool:
         """Say whether this device runs such tasks, has room for any, and has what it requires."""
-        runs = not self._draining and spec.type in self.types
+        runs = bool(self._concurrency) and not self._draining and spec.type in self._handlers
         return runs and self._capabilities.issuperset(spec.requires)
+
+    def takes(self, spec: Spec, *, hub_is_here: bool) -> bool:
+        """Say whether this device gives itself such a task that is submitted at it.
+
+        Whose turn it is among several devices only the hub can tell: in reach of it, what has a
+        group or a unique key is left to that.
+        """
+        is_the_hubs = hub_is_here and (spec.group is not None or spec.unique is not None)
+        return not is_the_hubs and self.can_run(spec)
 
     def explain(
         self, task: Task, status_of: StatusOf, now_ms: int, *, hub_is_here: bool = True

@@ -1,4 +1,4 @@
-"""What a device says of allocations that are its own no longer: evidence, by which orders wait.
+"""What a device says of allocations that are its own no longer: evidence, which ends a doubt.
 
 Said in the transaction in which the device learns that a task was taken from it, or in which its
 last run of it there ends: nothing can start in between, and no restart forgets to say it.

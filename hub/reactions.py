@@ -4,12 +4,12 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 
-from hub import deciding, vacated
+from hub import deciding, let_go
 from shared.core.event import Event
 from shared.errors import StoreError
 from shared.store.transaction import Transaction
 
-REACTIONS = (deciding.react, vacated.react)
+REACTIONS = (deciding.react, let_go.react)
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,19 @@ async def test_a_device_can_run_only_what_requires_no_more_than_it_has(tmp_path:
         for requires, can in (((), True), (("lift",), True), (("lift", "fly"), False)):
             spec = Spec("scripted", {}, Priority.NORMAL, "ada", requires=requires)
             assert one.dispatcher.can_run(spec) is can
+
+
+@pytest.mark.parametrize("wish", [{"group": "ward-7"}, {"unique": "round"}])
+async def test_a_device_leaves_to_a_hub_in_reach_whose_turn_it_is(
+    tmp_path: Path, wish: dict[str, Any]
+) -> None:
+    async with robot(tmp_path) as one:
+        takes = one.dispatcher.takes
+        plain = Spec("scripted", {}, Priority.NORMAL, "ada")
+        bound = Spec("scripted", {}, Priority.NORMAL, "ada", **wish)
+        assert takes(plain, hub_is_here=True)
+        assert takes(bound, hub_is_here=False)
+        assert not takes(bound, hub_is_here=True)
 
 
 async def test_a_failure_is_tried_again_after_its_backoff(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from shared import system
 from tests.board.browsing import PHONE, Api, Opener
@@ -489,6 +489,28 @@ async def test_what_a_series_needs_does_not_keep_a_single_booking_from_being_sen
     await form.get_by_label("Repeat").select_option("")
     await form.get_by_role("button", name="Book", exact=True).click()
     await expect(block(page, "Physio")).to_be_visible()
+
+
+async def test_an_answer_that_comes_late_does_not_undo_what_was_told_live(
+    api: Api, doctors: None, open_board: Opener, agent_url: str
+) -> None:
+    """✗ The hub had confirmed it within milliseconds, and it stayed requested for good."""
+    page = await open_bookings(open_board, size=PHONE, at=agent_url, more=f"=strange&day={day()}")
+
+    async def answer_late(route: Route) -> None:
+        answer = await route.fetch()
+        assert "requested" in await answer.text()
+        await expect(block(page, "First")).to_contain_text("Confirmed")
+        await route.fulfill(response=answer)
+
+    await page.route("**/api/bookings", answer_late)
+    form = page.locator("booking-form")
+    await page.mouse.click(*await at(page, "strange", 9.1))
+    await form.get_by_label("Title").fill("First")
+    async with page.expect_response("**/api/bookings"):
+        await form.get_by_role("button", name="Ask for it").click()
+    await expect(form).to_be_hidden()
+    await expect(block(page, "First")).to_contain_text("Confirmed")
 
 
 async def test_a_request_offline_is_shown_as_such_and_then_as_the_hub_decided(

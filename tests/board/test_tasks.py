@@ -91,6 +91,17 @@ async def test_a_chip_counts_a_status_and_shows_it_alone(api: Api, open_board: O
     await expect(page.locator(".task-one .task")).to_contain_text("echo one")
 
 
+async def test_a_list_that_is_whole_is_counted_by_itself(api: Api, open_board: Opener) -> None:
+    """✗ The node counts now and then: "Waiting 0" stood above a task that waited."""
+    page = await open_board()
+    nothing = {"total": 0, "by_status": {}, "by_type": {}, "by_priority": {}, "exact": True}
+    await page.route("**/api/tasks/summary", lambda route: route.fulfill(json=nothing))
+    await page.evaluate("location.hash = '#tasks'")
+    for count in ("1", "2"):
+        await api.submit("echo one", device=AWAY)
+        await expect(section(page, "waiting").locator(".section-count")).to_have_text(count)
+
+
 async def test_filters_narrow_every_list_and_stand_in_the_address(
     api: Api, open_board: Opener
 ) -> None:

@@ -6,7 +6,6 @@ The feed carries states, so that most of it needs no code of its own; this is th
 from functools import partial
 
 from hub import returned, seating
-from hub.allocation import DeviceState
 from hub.round import Terms
 from shared.api import task_submission
 from shared.core.kinds import task as tasks
@@ -15,21 +14,10 @@ from shared.core.kinds.task import Task
 from shared.core.kinds.task_bodies import Progress
 from shared.core.lifecycle import Status
 from tests.api.nodes import an_attempt, submission
+from tests.hub.robots import robot_of
 from tests.shared.nodes import SITE, Node, Session, meet, open_node
 
 TASK = "0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3a"
-
-
-def robot_of(agent: Node) -> DeviceState:
-    return DeviceState(
-        id=agent.name,
-        site=SITE,
-        incarnation=agent.origin.rpartition(".")[2],
-        types=frozenset({"command"}),
-        capabilities=frozenset(),
-        connected=True,
-        last_seen_ms=0,
-    )
 
 
 def given(hub: Node, agent: Node) -> Task:

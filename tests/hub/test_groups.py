@@ -90,6 +90,10 @@ async def test_a_silent_device_keeps_the_rest_of_a_group(hub: Hub) -> None:
     await hub.connect("robot-2")
     await hub.pass_s(600)
     assert [await hub.seated(task_id) for task_id in ids] == ["robot-1", "robot-1"]
+    (third,) = await submit(hub, 1)
+    await hub.settle()
+    (why,) = (await hub.view(third)).waits_for
+    assert why.message == "robot-1 has the rest of its group, and robot-1 is away"
 
 
 async def test_a_long_group_is_dealt_to_its_end(hub: Hub) -> None:

@@ -165,6 +165,9 @@ async def test_a_successor_that_starts_meanwhile_ends_the_retry(hub: Hub) -> Non
     task = await hub.until(lambda t: t.status is Status.DEAD, task_id)
     assert task.progress is not None
     assert task.progress.reason == f"{two}, which comes after it, has started"
+    assert (await hub.view(two)).recall is not None, "it has not answered"
+    await hub.node.report(two, Status.SUCCEEDED, number=1)
+    assert (await hub.view(two)).recall is None, "its end is the answer"
 
 
 async def test_a_known_success_bars_the_retry(hub: Hub) -> None:

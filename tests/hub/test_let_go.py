@@ -5,10 +5,9 @@ from functools import partial
 import msgspec
 import pytest
 
-from agent import claim
+from agent import claim, testimony
 from agent.attempt import Failed, Succeeded, conclude
 from hub import evidence, force, reactions, seating
-from hub.allocation import DeviceState
 from hub.round import Terms
 from shared.api import task_history, task_submission
 from shared.core.kinds import task as tasks
@@ -18,6 +17,7 @@ from shared.core.kinds.task_bodies import Failure, Outcome, Progress
 from shared.core.lifecycle import Status
 from shared.store.transaction import Transaction
 from tests.api.nodes import submission
+from tests.hub.robots import robot_of
 from tests.shared.nodes import SITE, Node, meet, open_node
 
 W = "0199b5c0-7d1e-7c3a-9a55-2f6f0c1d2e3a"
@@ -40,18 +40,6 @@ def other() -> Node:
     return open_node("agent", "robot-8")
 
 
-def state(node: Node, *, connected: bool = True) -> DeviceState:
-    return DeviceState(
-        id=node.name,
-        site=SITE,
-        incarnation=node.origin.rpartition(".")[2],
-        types=frozenset({"command"}),
-        capabilities=frozenset(),
-        connected=connected,
-        last_seen_ms=0,
-    )
-
-
 def given(hub: Node, robot: Node, other: Node) -> None:
     """Submit W for robot-9, and D after it, which the hub keeps as another may run it."""
     meet(robot, other, hub=hub)
@@ -63,13 +51,13 @@ def given(hub: Node, robot: Node, other: Node) -> None:
 
 
 def sit(hub: Node, *robots: Node) -> None:
-    states = {robot.name: state(robot) for robot in robots}
+    states = {robot.name: robot_of(robot) for robot in robots}
     hub.write(lambda tx: seating.sit(tx, [W, D], states, Terms(0)))
 
 
 def force_away(hub: Node, robot: Node, other: Node) -> None:
     """Force W to robot-8, which does it."""
-    states = {"robot-9": state(robot, connected=False), "robot-8": state(other)}
+    states = {"robot-9": robot_of(robot, connected=False), "robot-8": robot_of(other)}
     asked = partial(force.force, task_id=W, devices=states, device="robot-8", reason="t")
     hub.write(lambda tx: asked(tx, actor="ada"))
     meet(other, hub=hub)
@@ -184,6 +172,14 @@ def test_it_is_said_once_however_often_the_task_changes_hands(
     for _ in range(3):
         meet(robot, other, hub=hub)
     assert words(hub).count(WORDS) == 1
+    # The task changes hands again before the hub's answer is here.
+    robot.write(lambda tx: tx.append(
+        site=SITE, kind="task.allocated", subject=W, register=task_bodies.SEAT,
+        body=msgspec.structs.replace(known(robot).seat, over=()), actor="hub",
+    ))  # fmt: skip
+    said = robot.store.node.logs[robot.origin].head
+    robot.write(lambda tx: testimony.let_go(tx, tx.record("task", W)))
+    assert robot.store.node.logs[robot.origin].head == said
 
 
 def test_a_journal_that_was_lost_is_not_spoken_for(hub: Node, robot: Node, other: Node) -> None:

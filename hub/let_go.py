@@ -26,16 +26,16 @@ def react(tx: Transaction, applied: Sequence[Event], _site: str) -> None:
             _end(tx, event.header.subject, said.allocation)
 
 
-def _end(tx: Transaction, task_id: str, let_go: Allocation) -> None:
+def _end(tx: Transaction, task_id: str, former: Allocation) -> None:
     """Call an allocation over, unless another device acts under the same number.
 
     Two agents may have given the same task to themselves, both as number 0: then the end of the
     other's run ends the doubt.
     """
     task = tasks.read(tx.record("task", task_id))
-    if task is None or let_go not in task.seat.doubtful or evidence.others_run(tx, task, let_go):
+    if task is None or former not in task.seat.doubtful or evidence.others_run(tx, task, former):
         return
-    over = (*task.seat.over, let_go.n)
-    closed = f"{let_go.device} acts on it no more"
+    over = (*task.seat.over, former.n)
+    closed = f"{former.device} acts on it no more"
     seat = msgspec.structs.replace(task.seat, over=over, closed=closed)
     task_events.append(tx, task.id, task.site, "task.allocated", seat, ACTOR)
